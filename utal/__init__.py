@@ -1,0 +1,1 @@
+"""Find recurring actions in untrimmed videos without labels."""
