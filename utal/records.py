@@ -1,7 +1,7 @@
 """What goes into parts and comes out of them: small frozen records, no behaviour beyond checks.
 
-Axes are named `batch time channel|width|cluster`, `video`, `segment`, in that order. A *cluster* is a
-pseudo-action found by grouping videos; a *class* is a true action and exists only below the
+Axes are named `batch time channel|width|cluster`, `video`, `segment`, in that order. A *cluster*
+is a pseudo-action found by grouping videos; a *class* is a true action and exists only below the
 ground-truth firewall (`utal.evaluation`).
 """
 
@@ -49,10 +49,10 @@ class Timeline:
         return self.window / (2 * self.fps) if self.offset_s is None else self.offset_s
 
     def start(self, snippet: float) -> float:
-        """Start of the cell of `snippet` in seconds; fractions interpolate, `snippet + 0.5` is its centre.
+        """Start of the cell of `snippet` in seconds; `snippet + 0.5` gives its centre.
 
-        Source: centre(i) = offset + i * stride / fps (ActionFormer's grid). With window = stride the
-        cell of snippet i is [i * stride / fps, (i + 1) * stride / fps), the axis of the I3D packs.
+        Source: centre(i) = offset + i * stride / fps (ActionFormer's grid). With window = stride,
+        the cell of snippet i is [i * stride / fps, (i + 1) * stride / fps): the axis of I3D packs.
         """
         return self.first_centre + (snippet - 0.5) * self.stride / self.fps
 
@@ -102,7 +102,9 @@ class Output(Protocol):
     """What a localizer returns: its scores, and whatever else its own objective asks for."""
 
     @property
-    def scores(self) -> "Scores": ...
+    def scores(self) -> "Scores":
+        """The common part."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -170,7 +172,7 @@ class PseudoLabels:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Training curve: the weighted value of each loss term at some steps, and their sum as `total`."""
+    """Training curve: each weighted loss term, averaged up to some steps, and their sum `total`."""
 
     steps: tuple[int, ...]
     terms: dict[str, tuple[float, ...]]

@@ -1,0 +1,153 @@
+"""fit(): the optimiser steps of one round. Knows nothing of methods or of how labels came to be."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from utal.corpus import Corpus
+from utal.errors import ConfigError
+from utal.method import Training
+from utal.records import Batch, Losses, PseudoLabels
+
+NUM_RECORDS = 50  # points of a training curve; each costs one wait for the device
+
+
+class TrainingDivergedError(RuntimeError):
+    """A loss term is no longer finite."""
+
+
+def shuffled(
+    count: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[Int64[np.ndarray, " batch"]]:
+    """Endless batches of row numbers: every row once per pass, in a new order each pass.
+
+    The last batch of a pass may be smaller, as in the released loaders.
+    """
+    while True:
+        order = rng.permutation(count)
+        for first in range(0, count, batch_size):
+            yield order[first : first + batch_size]
+
+
+def batches(
+    corpus: Corpus, labels: PseudoLabels, plan: Training, rng: np.random.Generator
+) -> Iterator[Batch]:
+    """Endless training batches: videos cut to one length, with their pseudo-labels."""
+    if plan.batch_size is None:
+        raise ConfigError("batch_size is not settled; pass the method through utal.sizing.sized")
+    chosen = labels.videos.numpy()
+    for rows in shuffled(len(chosen), plan.batch_size, rng):
+        videos = chosen[rows]
+        snippets = [plan.snippets.draw(corpus.videos[v].num_snippets, rng) for v in videos]
+        features = corpus.batch(videos.tolist(), snippets)
+        yield Batch(
+            features=features,
+            mask=torch.ones(features.shape[:2], dtype=torch.bool),
+            targets=labels.targets[rows],
+            weights=labels.weights[rows],
+            videos=labels.videos[rows],
+        )
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """The batch on the device."""
+    return Batch(
+        *(
+            tensor.to(device, non_blocking=True)
+            for tensor in (batch.features, batch.mask, batch.targets, batch.weights, batch.videos)
+        )
+    )
+
+
+def num_steps(plan: Training, share: float) -> int:
+    """Steps of a round that trains on the given share of the videos.
+
+    Source: FEEL Sec. 4.1.2, E_i = E_max * |V_i*| / |V|.
+    """
+    if plan.steps is None:
+        raise ConfigError("steps is not settled; pass the method through utal.sizing.sized")
+    steps = round(plan.steps * share) if plan.scale_steps else plan.steps
+    return max(plan.min_steps, steps)
+
+
+def new_optimiser(network: nn.Module, plan: Training) -> torch.optim.Adam:
+    """Adam over all parameters of the network."""
+    return torch.optim.Adam(
+        network.parameters(),
+        lr=plan.learning_rate,
+        betas=plan.betas,
+        weight_decay=plan.weight_decay,
+        fused=True,
+    )
+
+
+@dataclass
+class _Curve:
+    """Mean of each loss term since the last record; adds on the device, waits only to record."""
+
+    steps: list[int]
+    terms: dict[str, list[float]]
+    sums: dict[str, Float[Tensor, ""]]
+    since: int = 0
+
+    def add(self, terms: dict[str, Tensor], total: Tensor) -> None:
+        for name, value in {**terms, "total": total}.items():
+            value = value.detach()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.since += 1
+
+    def record(self, step: int) -> None:
+        values = torch.stack(list(self.sums.values())).div(self.since).tolist()
+        for name, value in zip(self.sums, values, strict=True):
+            if not np.isfinite(value):
+                raise TrainingDivergedError(
+                    f"loss term {name!r} became {value} before step {step}; "
+                    "lower training.learning_rate"
+                )
+            self.terms.setdefault(name, []).append(value)
+        self.steps.append(step)
+        self.sums, self.since = {}, 0
+
+    def losses(self) -> Losses:
+        return Losses(tuple(self.steps), {name: tuple(v) for name, v in self.terms.items()})
+
+
+def fit(
+    network: nn.Module,
+    objective: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    corpus: Corpus,
+    labels: PseudoLabels,
+    plan: Training,
+    *,
+    steps: int,
+    seed: int,
+    device: torch.device,
+) -> Losses:
+    """Trains the network in place for `steps` steps and returns the training curve.
+
+    Raises:
+        TrainingDivergedError: a loss term is not finite; named with the step.
+    """
+    rng = np.random.default_rng(seed)
+    curve = _Curve([], {}, {})
+    every = max(1, steps // NUM_RECORDS)
+    network.train()
+    objective.train()
+    supply = batches(corpus, labels, plan, rng)
+    for step in range(steps):
+        batch = moved(next(supply), device)
+        output = network(batch.features, batch.mask)
+        terms = objective(output, batch, step / steps)
+        total = torch.stack(list(terms.values())).sum()
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        optimiser.step()
+        curve.add(terms, total)
+        if (step + 1) % every == 0 or step + 1 == steps:
+            curve.record(step + 1)
+    return curve.losses()

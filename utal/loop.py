@@ -1,0 +1,165 @@
+"""The loop that all methods are: describe, cluster, refine, select, fit, again. Read it first."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from utal.corpus import Corpus, feature_scale
+from utal.fitting import fit, new_optimiser, num_steps
+from utal.method import Method
+from utal.records import Clustering, Output, PseudoLabels, Round, Segments, View
+from utal.sizing import sized
+
+
+def rounds(
+    method: Method,
+    corpus: Corpus,
+    num_clusters: int,
+    *,
+    seed: int,
+    device: torch.device,
+    after: Round | None = None,
+    given: PseudoLabels | None = None,
+) -> Iterator[Round]:
+    """Yields one `Round` per alternation; the caller saves, plots or stops.
+
+    Args:
+        method: settings that are `None` are settled from the corpus, see `utal.sizing.sized`.
+        corpus: the videos to learn from; no ground truth can be in it.
+        num_clusters: how many pseudo-actions.
+        seed: with the machine and the arguments it decides every number.
+        device: where networks live.
+        after: go on after this round; the result equals that of an uninterrupted run bit for bit.
+        given: labels of the videos; describing and grouping are then left out (weak supervision).
+
+    Raises:
+        DataError: fewer videos than clusters, or features that cannot be used.
+        TrainingDivergedError: a loss is no longer finite.
+    """
+    method = sized(method, corpus)
+    corpus = corpus.scaled(after.scale if after else feature_scale(corpus))
+    for index in range(after.index + 1 if after else 0, method.num_rounds):
+        with torch.random.fork_rng(devices=_cuda(device)):
+            torch.manual_seed(_round_seed(seed, index))
+            before = rebuilt(after, method, corpus.channels, device) if after else None
+            if given is None:
+                views = list(describe_all(method, corpus, before, device=device))
+                clustering = method.clusterer.cluster(views, num_clusters, seed=seed, device=device)
+                clustering = method.refiner.refine(views, clustering, num_clusters)
+                labels = method.selector.select(clustering, num_clusters, index, method.num_rounds)
+            else:
+                clustering, labels = None, given
+            after = _trained(
+                method, corpus, clustering, labels, index, before, after, seed=seed, device=device
+            )
+        yield after
+
+
+def _trained(
+    method: Method,
+    corpus: Corpus,
+    clustering: Clustering | None,
+    labels: PseudoLabels,
+    index: int,
+    before: nn.Module | None,
+    after: Round | None,
+    *,
+    seed: int,
+    device: torch.device,
+) -> Round:
+    """One round's training, and the record of it."""
+    plan = method.training
+    num_clusters = labels.targets.shape[1]
+    network = method.localizer.build(corpus.channels, num_clusters).to(device)
+    if before is not None and not plan.restart:
+        network.load_state_dict(before.state_dict())
+    objective = method.objective.build(num_clusters, before).to(device)
+    optimiser = new_optimiser(network, plan)
+    if after is not None and after.optimiser is not None:
+        _restore(optimiser, after.optimiser)
+    losses = fit(
+        network,
+        objective,
+        optimiser,
+        corpus,
+        labels,
+        plan,
+        steps=num_steps(plan, len(labels.videos) / len(corpus)),
+        seed=_round_seed(seed, index),
+        device=device,
+    )
+    weights = {name: value.cpu().clone() for name, value in network.state_dict().items()}
+    kept = None if plan.restart else _copied(optimiser)
+    return Round(index, clustering, labels, losses, corpus.scale, weights, kept)
+
+
+def rebuilt(after: Round, method: Method, channels: int, device: torch.device) -> nn.Module:
+    """The network of a finished round, frozen and in evaluation mode."""
+    network = method.localizer.build(channels, after.pseudo_labels.targets.shape[1]).to(device)
+    network.load_state_dict(after.weights)
+    return network.eval().requires_grad_(False)
+
+
+def outputs(
+    method: Method, corpus: Corpus, network: nn.Module, *, device: torch.device
+) -> Iterator[tuple[Tensor, Output]]:
+    """Per video: its deterministically sampled features and the network's output, batch size 1."""
+    for index, video in enumerate(corpus.videos):
+        features = corpus.features(index, method.snippets.indices(video.num_snippets)).to(device)
+        mask = torch.ones(1, len(features), dtype=torch.bool, device=device)
+        with torch.no_grad():
+            output = network(features[None], mask)
+        yield features, output
+
+
+def describe_all(
+    method: Method, corpus: Corpus, network: nn.Module | None, *, device: torch.device
+) -> Iterator[View]:
+    """What of each video may be clustered; without a network, every snippet of the video counts."""
+    if network is None:
+        for index, video in enumerate(corpus.videos):
+            everything = np.arange(video.num_snippets)
+            yield method.describer.describe(corpus.features(index, everything), None)
+    else:
+        for features, output in outputs(method, corpus, network, device=device):
+            yield method.describer.describe(features, output)
+
+
+def localize(
+    after: Round, method: Method, corpus: Corpus, *, device: torch.device
+) -> Iterator[Segments]:
+    """The segments that a finished round finds in each video of the corpus, one table per video."""
+    corpus = corpus.scaled(after.scale)
+    network = rebuilt(after, method, corpus.channels, device)
+    for video, (_, output) in zip(
+        corpus.videos, outputs(method, corpus, network, device=device), strict=True
+    ):
+        yield method.decoder.decode(output, video)
+
+
+def _round_seed(seed: int, index: int) -> int:
+    """A seed of its own for every round, so that a round does not depend on those before it."""
+    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+
+
+def _cuda(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
+
+
+def _copied(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's tensors as a flat dictionary of copies on the CPU."""
+    return {
+        f"{parameter}.{name}": value.cpu().clone()
+        for parameter, state in optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+    }
+
+
+def _restore(optimiser: torch.optim.Optimizer, saved: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in saved.items():
+        parameter, name = key.split(".", 1)
+        state.setdefault(int(parameter), {})[name] = value.clone()
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

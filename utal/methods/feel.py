@@ -1,0 +1,117 @@
+"""FEEL: Visual Self-paced Iterative Learning for Unsupervised Temporal Action Localization.
+
+Hu, Jiang, Liu, Wang, Tang, Nie (arXiv 2312.07384v2). Each round pools every video with the
+last localizer's attention, groups the videos by K-means, looks at the grouping again through
+reciprocal neighbours (CCI), keeps the surest share of every cluster (IIS), and trains a new
+localizer on those. The share grows to all videos, at constant speed (FEEL-F) or slowly first
+(FEEL-V).
+
+Deviations:
+* Eq. 1 sums the attended features; we divide by the summed attention and take the L2 norm, because
+  a sum also encodes how long a video is.
+* Eq. 7 adds an unbounded distance to one in [0, 1]; as the released code, squared distances are
+  divided by each point's largest first.
+* "20 and 6" (Sec. 4.1.2): 20 reciprocal neighbours, and the mean over the 6 nearest encodings that
+  the text leaves out and the released code performs.
+* Eq. 10: at least one video of a cluster is kept (the release can drop a cluster altogether).
+* Eq. 12 is called concave; for rates above 1 it is convex.
+* Eq. 15 is a cross-entropy; trained is the released localizer's own loss, see `utal.methods.cola`.
+* Eq. 17 has the wrong sign; see `contrastive.hard_snippet_contrast`.
+* Sec. 4.1.2 sets 6,000 and 8,000 steps nowhere: they are the released code's. Rounds are trained in
+  proportion to the selected share as printed; the released code trains all rounds equally long.
+* The released rounds continue from the checkpoint with the best score on the test set, and the best
+  round is reported. Here a round continues from the last step, and the last round counts.
+"""
+
+from dataclasses import replace
+
+from utal.grouping import describing, refining, selecting
+from utal.grouping.clustering import KMeans
+from utal.grouping.describing import AttentionRaw
+from utal.grouping.refining import Keep, ReciprocalJaccard
+from utal.grouping.selecting import ConstantSpeed, TakeAll, VariableSpeed
+from utal.localizers.cola import Cola
+from utal.losses import classification, contrastive
+from utal.method import Method, Training
+from utal.methods import cola
+from utal.methods.cola import ClassifyAndContrast
+from utal.sampling import AllOrUniform, RandomSnippets
+
+EQUATIONS = {
+    "Eq. 1   attended descriptor": describing.AttentionRaw,
+    "Eq. 2-7 re-ranked distance": refining.reranked_distances,
+    "Eq. 8-9 nearest centre": refining.ReciprocalJaccard,
+    "Eq. 10  surest share of each cluster": selecting.ConstantSpeed,
+    "Eq. 12  share at variable speed": selecting.variable_share,
+    "Eq. 13  class activation sequence": Cola,
+    "Eq. 14  objective": ClassifyAndContrast,
+    "Eq. 15  classification loss": classification.distribution_cross_entropy,
+    "Eq. 16  snippet contrast": contrastive.snippet_contrast,
+    "Eq. 17  contrast of hard snippets": contrastive.hard_snippet_contrast,
+}
+
+
+def thumos14() -> Method:
+    """FEEL-V on THUMOS14: ten rounds at variable speed, rate 1.05."""
+    return Method(
+        localizer=Cola(),
+        objective=ClassifyAndContrast(contrast_weight=0.005),
+        describer=AttentionRaw(),
+        clusterer=KMeans(),
+        refiner=ReciprocalJaccard(),
+        selector=VariableSpeed(rate=1.05),
+        decoder=cola.thumos14_decoder(nms_threshold=0.7),
+        training=Training(
+            steps=6000, batch_size=16, snippets=RandomSnippets(750), scale_steps=True
+        ),
+        snippets=AllOrUniform(750),
+        num_rounds=10,
+    )
+
+
+def activitynet12() -> Method:
+    """FEEL-V on ActivityNet 1.2: ten rounds at variable speed, rate 1.03."""
+    anchor = cola.activitynet12()
+    return replace(
+        thumos14(),
+        localizer=anchor.localizer,
+        objective=anchor.objective,
+        selector=VariableSpeed(rate=1.03),
+        decoder=cola.activitynet_decoder(nms_threshold=0.7),
+        training=Training(
+            steps=8000, batch_size=128, snippets=RandomSnippets(50), scale_steps=True
+        ),
+        snippets=AllOrUniform(50),
+    )
+
+
+def adaptive() -> Method:
+    """For corpora of any size and any encoder: FEEL-F in four rounds, as in the paper's Table 4."""
+    anchor = cola.adaptive()
+    return replace(
+        anchor,
+        refiner=ReciprocalJaccard(),
+        selector=ConstantSpeed(),
+        training=replace(anchor.training, scale_steps=True),
+        num_rounds=4,
+    )
+
+
+def constant_speed(base: Method) -> Method:
+    """FEEL-F: the same at constant speed."""
+    return replace(base, selector=ConstantSpeed())
+
+
+def without_reranking(base: Method) -> Method:
+    """Ablation w/o CCI: labels and confidence of K-means as they are."""
+    return replace(base, refiner=Keep())
+
+
+def without_selection(base: Method) -> Method:
+    """Ablation w/o IIS: every round trains on all videos."""
+    return replace(base, selector=TakeAll())
+
+
+def cola_utal(base: Method) -> Method:
+    """The baseline CoLA-UTAL: neither re-ranking nor selection."""
+    return without_selection(without_reranking(base))

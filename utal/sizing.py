@@ -1,0 +1,42 @@
+"""Settings that follow the size of the corpus where a method leaves them open.
+
+The papers tune steps, batch and length for two data sets. Twenty clips and twenty thousand need
+other numbers, and a user should not have to know them.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from utal.corpus import Corpus
+from utal.method import Method
+
+MAX_SNIPPETS = 750  # THUMOS14's length in every released code
+EPOCHS = 200  # between ActivityNet's 212 and what a hundred short clips need
+
+
+def sized(method: Method, corpus: Corpus) -> Method:
+    """The method with every open (`None`) setting settled from the corpus; never from labels.
+
+    num_snippets: nine tenths of the videos are seen whole, at least 8 and at most 750 snippets.
+    batch_size: a sixteenth of the videos, at least 16 (or all there are) and at most 128.
+    steps: 200 passes over the videos, at least 200 and at most 20,000 steps.
+    """
+    lengths = [video.num_snippets for video in corpus.videos]
+    num_snippets = int(np.clip(np.quantile(lengths, 0.9, method="higher"), 8, MAX_SNIPPETS))
+    plan = method.training
+    batch_size = plan.batch_size or min(len(corpus), int(np.clip(len(corpus) // 16, 16, 128)))
+    steps = plan.steps or int(np.clip(EPOCHS * len(corpus) // batch_size, 200, 20_000))
+    training = replace(
+        plan,
+        batch_size=batch_size,
+        steps=steps,
+        snippets=replace(plan.snippets, num_snippets=plan.snippets.num_snippets or num_snippets),
+    )
+    return replace(
+        method,
+        training=training,
+        snippets=replace(
+            method.snippets, num_snippets=method.snippets.num_snippets or num_snippets
+        ),
+    )
