@@ -7,7 +7,7 @@ ground-truth firewall (`utal.evaluation`).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Integer
@@ -98,6 +98,7 @@ class Batch:
     videos: Int64[Tensor, " batch"]
 
 
+@runtime_checkable
 class Output(Protocol):
     """What a localizer returns: its scores, and whatever else its own objective asks for."""
 
@@ -252,6 +253,21 @@ class Segments:
         video = np.concatenate([p.video + s for p, s in zip(parts, shifts, strict=True)])
         rest = zip(*(part.columns()[1:] for part in parts), strict=True)
         return Segments(names, video, *(np.concatenate(column) for column in rest))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Found:
+    """What a trained localizer says of one video.
+
+    Attributes:
+        segments: the instances, of this one video.
+        attention: actionness of the fed snippets, >= 0.
+        probability: of each cluster for the whole video.
+    """
+
+    segments: Segments
+    attention: Float[np.ndarray, " time"]
+    probability: Float[np.ndarray, " cluster"]
 
 
 def total_duration(videos: Iterable[Video]) -> float:
