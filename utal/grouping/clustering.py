@@ -1,0 +1,114 @@
+"""Grouping videos by their descriptors with standard clusterers."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from sklearn.cluster import KMeans as LloydKMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from utal.errors import ConfigError, DataError
+from utal.grouping.describing import descriptors
+from utal.records import Clustering, View
+
+
+def member_means(
+    points: Float[np.ndarray, "video descriptor"], labels: Int64[np.ndarray, " video"]
+) -> tuple[Int64[np.ndarray, " present"], Float[np.ndarray, "present descriptor"]]:
+    """The clusters that have members, ascending, and the mean of each one's members."""
+    present = np.unique(labels)
+    return present, np.stack([points[labels == cluster].mean(axis=0) for cluster in present])
+
+
+def distance_to_own_centre(
+    points: Float[np.ndarray, "video descriptor"], labels: Int64[np.ndarray, " video"]
+) -> Float[np.ndarray, " video"]:
+    """Euclidean distance of each video to the mean of its cluster's members.
+
+    Source: FEEL Sec. 3.1, the confidence before re-ranking.
+    """
+    present, centres = member_means(points, labels)
+    own = centres[np.searchsorted(present, labels)]
+    return np.asarray(np.linalg.norm(points - own, axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class KMeans:
+    """K-means on the descriptors: scikit-learn's Lloyd iterations, k-means++ starts.
+
+    The confidence is minus the distance to the cluster's centre.
+
+    Attributes:
+        num_starts: restarts of which the tightest grouping is kept.
+
+    Source: FEEL Sec. 3.1; released FEEL code ran with 10 starts, then scikit-learn's default.
+    """
+
+    num_starts: int = 10
+
+    def __post_init__(self) -> None:
+        if self.num_starts < 1:
+            raise ConfigError(f"num_starts must be at least 1, got {self.num_starts}")
+
+    def cluster(
+        self, views: Sequence[View], num_clusters: int, *, seed: int, device: torch.device
+    ) -> Clustering:
+        """Labels in [0, num_clusters), every cluster non-empty; runs on the CPU.
+
+        Raises:
+            DataError: fewer (distinct) videos than clusters.
+        """
+        points = descriptors(views)
+        order = _canonical_order(points)
+        _check_enough(points[order], num_clusters)
+        model = LloydKMeans(num_clusters, n_init=self.num_starts, random_state=seed % 2**32)
+        labels = np.empty(len(points), np.int64)
+        labels[order] = _fit(model, points[order])
+        confidence = -distance_to_own_centre(points, labels)
+        # float32: distances that are equal but for rounding stay equal, so later picks are stable.
+        return Clustering(torch.from_numpy(labels), torch.from_numpy(confidence).float())
+
+
+def _canonical_order(points: Float[np.ndarray, "video descriptor"]) -> Int64[np.ndarray, " video"]:
+    """Videos sorted by their numbers alone: random starts then do not depend on file names."""
+    rows = np.ascontiguousarray(points + 0.0)  # + 0.0 turns -0.0 into 0.0
+    as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
+    return np.argsort(as_bytes, kind="stable")
+
+
+def _check_enough(ordered: Float[np.ndarray, "video descriptor"], num_clusters: int) -> None:
+    """K-means needs as many distinct points as clusters; equal ones are adjacent in `ordered`."""
+    if num_clusters < 1:
+        raise DataError(f"the number of clusters must be at least 1, got {num_clusters}")
+    if len(ordered) < num_clusters:
+        raise DataError(
+            f"{_count(len(ordered), 'video')} cannot form {num_clusters} clusters; "
+            "lower --classes or add videos"
+        )
+    distinct = 1 + int((ordered[1:] != ordered[:-1]).any(axis=1).sum())
+    if distinct < num_clusters:
+        raise DataError(
+            f"{_count(len(ordered), 'video')} have only {_count(distinct, 'distinct descriptor')}, "
+            f"which cannot form {num_clusters} clusters; remove copies or lower --classes"
+        )
+
+
+def _fit(model: LloydKMeans, points: Float[np.ndarray, "video descriptor"]) -> np.ndarray:
+    """Labels of a fitted model; scikit-learn's warnings about the result become errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            return np.asarray(model.fit(points).labels_, np.int64)
+        except ConvergenceWarning as found:
+            raise DataError(
+                f"k-means left clusters empty ({found}); "
+                "some videos are nearly equal: lower --classes"
+            ) from found
+
+
+def _count(number: int, noun: str) -> str:
+    """'1 video', '3 videos'."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
