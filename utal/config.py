@@ -6,15 +6,16 @@ make us import or run anything.
 
 import difflib
 import json
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from utal.decoding.proposals import ThresholdRuns
+from utal.decoding.proposals import OuterInnerProposals
 from utal.errors import ConfigError
 from utal.grouping import clustering, describing, refining, selecting
 from utal.localizers.cola import Cola
@@ -44,7 +45,7 @@ PARTS: tuple[type, ...] = (
     selecting.TakeAll,
     selecting.ConstantSpeed,
     selecting.VariableSpeed,
-    ThresholdRuns,
+    OuterInnerProposals,
     AllOrUniform,
     Uniform,
 )
@@ -64,6 +65,12 @@ METHODS: dict[str, Callable[[], Method]] = {
     "cola/activitynet12": cola.activitynet12,
 }
 """Every named method."""
+
+EQUATIONS: dict[str, Mapping[str, Any]] = {
+    "feel": feel.EQUATIONS,
+    "cola": cola.EQUATIONS,
+}
+"""Equation tables of the papers, by the first part of a method's name."""
 
 SLOTS = (Localizer, Objective, Describer, Clusterer, Refiner, Selector, Decoder)
 
@@ -95,7 +102,8 @@ def from_json(text: str, *, parts: tuple[type, ...] = PARTS) -> Method:
         ConfigError: not JSON, an unknown part or field, or a value out of range.
     """
     try:
-        return _converter(parts).structure(json.loads(text), Method)
+        method: Method = _converter(parts).structure(json.loads(text), Method)
+        return method
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error}") from error
     except (cattrs.BaseValidationError, KeyError, TypeError, ValueError) as error:
@@ -177,7 +185,7 @@ def _converter(parts: tuple[type, ...] = PARTS) -> cattrs.Converter:
     """Strict conversion: tagged parts, exact scalar types, no unknown keys."""
     converter = cattrs.Converter(forbid_extra_keys=True)
     by_name = {part.__name__: part for part in parts}
-    readers = {
+    readers: dict[str, Callable[[Any, Any], Any]] = {
         name: make_dict_structure_fn(part, converter, _cattrs_forbid_extra_keys=True)
         for name, part in by_name.items()
     }
@@ -200,7 +208,7 @@ def _converter(parts: tuple[type, ...] = PARTS) -> cattrs.Converter:
         converter.register_unstructure_hook(part, write)
     for slot in SLOTS:
         converter.register_structure_hook(slot, read)
-        converter.register_unstructure_hook_func(lambda kind, slot=slot: kind is slot, write)
+        converter.register_unstructure_hook_func(partial(operator.is_, slot), write)
     converter.register_structure_hook_func(lambda kind: kind == SnippetSampling, read)
     converter.register_unstructure_hook_func(lambda kind: kind == SnippetSampling, write)
     for exact in (int, float, bool, str):

@@ -1,5 +1,6 @@
 """fit(): the optimiser steps of one round. Knows nothing of methods or of how labels came to be."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from utal.corpus import Corpus
 from utal.errors import ConfigError
 from utal.method import Training
 from utal.records import Batch, Losses, PseudoLabels
+
+log = logging.getLogger(__name__)
 
 NUM_RECORDS = 50  # points of a training curve; each costs one wait for the device
 
@@ -100,7 +103,7 @@ class _Curve:
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.since += 1
 
-    def record(self, step: int) -> None:
+    def record(self, step: int) -> float:
         values = torch.stack(list(self.sums.values())).div(self.since).tolist()
         for name, value in zip(self.sums, values, strict=True):
             if not np.isfinite(value):
@@ -111,6 +114,7 @@ class _Curve:
             self.terms.setdefault(name, []).append(value)
         self.steps.append(step)
         self.sums, self.since = {}, 0
+        return self.terms["total"][-1]
 
     def losses(self) -> Losses:
         return Losses(tuple(self.steps), {name: tuple(v) for name, v in self.terms.items()})
@@ -149,5 +153,6 @@ def fit(
         optimiser.step()
         curve.add(terms, total)
         if (step + 1) % every == 0 or step + 1 == steps:
-            curve.record(step + 1)
+            loss = curve.record(step + 1)
+            log.info("step %d of %d: loss %.4f", step + 1, steps, loss)
     return curve.losses()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from utal.corpus import Corpus, feature_scale
 from utal.fitting import fit, new_optimiser, num_steps
 from utal.method import Method
-from utal.records import Clustering, Output, PseudoLabels, Round, Segments, View
+from utal.records import Clustering, Found, Output, PseudoLabels, Round, View
 from utal.sizing import sized
 
 
@@ -129,14 +129,18 @@ def describe_all(
 
 def localize(
     after: Round, method: Method, corpus: Corpus, *, device: torch.device
-) -> Iterator[Segments]:
-    """The segments that a finished round finds in each video of the corpus, one table per video."""
+) -> Iterator[Found]:
+    """What a finished round finds in each video of the corpus, in order."""
     corpus = corpus.scaled(after.scale)
     network = rebuilt(after, method, corpus.channels, device)
     for video, (_, output) in zip(
         corpus.videos, outputs(method, corpus, network, device=device), strict=True
     ):
-        yield method.decoder.decode(output, video)
+        yield Found(
+            segments=method.decoder.decode(output, video),
+            attention=output.scores.attention[0].cpu().numpy(),
+            probability=output.scores.probability[0].cpu().numpy(),
+        )
 
 
 def _round_seed(seed: int, index: int) -> int:

@@ -24,13 +24,18 @@ class Axis:
     """The time axis of a pack that has none of its own; the default is that of the I3D packs."""
 
     fps: float = 25.0
-    stride: float = 16
+    stride: float = 16.0
     window: int = 16
 
     def timeline(self, num_snippets: int) -> Timeline:
         """The axis of one video, which is taken to end with its last snippet."""
         duration = num_snippets * self.stride / self.fps
         return Timeline(self.fps, self.stride, self.window, duration)
+
+
+def axis_of(fps: float | None, stride: float, window: int) -> Axis | None:
+    """The axis that a user gave, or `None` if no frame rate was given."""
+    return None if fps is None else Axis(fps, stride, window)
 
 
 def read_array(path: Path) -> Float[np.ndarray, "time channel"]:
@@ -180,13 +185,16 @@ def _read_own(folder: Path) -> Corpus:
     path = folder / "features.json"
     try:
         pack = json.loads(path.read_text("utf-8"))
-        axis = Axis(pack["fps_sampled"], pack["stride_frames"], pack["window_frames"])
+        axis = Axis(
+            float(pack["fps_sampled"]), float(pack["stride_frames"]), int(pack["window_frames"])
+        )
+        offset_s = float(pack["offset_s"])
         entries = pack["videos"].items()
         videos = [
             Video(
                 name,
                 read_array(folder / Path(entry["file"]).name),
-                Timeline(axis.fps, axis.stride, axis.window, entry["duration_s"], pack["offset_s"]),
+                Timeline(axis.fps, axis.stride, axis.window, float(entry["duration_s"]), offset_s),
                 entry["source"],
             )
             for name, entry in entries

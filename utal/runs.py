@@ -134,12 +134,12 @@ def load(path: Path) -> Run:
         raise DataError(f"{path}: damaged run folder: {error}") from error
 
 
-def rounds_of(run: Run) -> list[int]:
-    """Indices of the complete rounds, ascending from 0 without a gap."""
+def count_rounds(path: Path) -> int:
+    """Number of complete rounds, counted from the first without a gap."""
     count = 0
-    while folder_of(run.path, count).is_dir():
+    while folder_of(path, count).is_dir():
         count += 1
-    return list(range(count))
+    return count
 
 
 def last_round(run: Run) -> Round:
@@ -148,10 +148,10 @@ def last_round(run: Run) -> Round:
     Raises:
         DataError: there is none yet.
     """
-    done = rounds_of(run)
+    done = count_rounds(run.path)
     if not done:
         raise DataError(f"{run.path}: no round is complete yet; finish it with --resume")
-    return load_round(run.path, done[-1], run.names)
+    return load_round(run.path, done - 1, run.names)
 
 
 def environment() -> dict[str, Any]:

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from utal.decoding.proposals import ThresholdRuns
+from utal.decoding.proposals import OuterInnerProposals
 from utal.errors import ConfigError
 from utal.grouping.clustering import KMeans
 from utal.grouping.describing import AttentionRaw
@@ -138,9 +138,9 @@ def steps_of(step: float, count: int, first: float = 0.0) -> tuple[float, ...]:
     return tuple(round(first + step * i, 6) for i in range(count))
 
 
-def thumos14_decoder(nms_threshold: float = 0.6) -> ThresholdRuns:
+def thumos14_decoder(nms_threshold: float = 0.6) -> OuterInnerProposals:
     """Released THUMOS14 thresholds."""
-    return ThresholdRuns(
+    return OuterInnerProposals(
         class_threshold=0.2,
         cas_thresholds=steps_of(0.025, 10),
         actionness_thresholds=steps_of(0.025, 33, first=0.1),
@@ -149,7 +149,7 @@ def thumos14_decoder(nms_threshold: float = 0.6) -> ThresholdRuns:
     )
 
 
-def activitynet_decoder(nms_threshold: float = 0.6) -> ThresholdRuns:
+def activitynet_decoder(nms_threshold: float = 0.6) -> OuterInnerProposals:
     """Released ActivityNet thresholds."""
     return replace(
         thumos14_decoder(nms_threshold),

@@ -1,0 +1,39 @@
+"""A method as lines for people: its parts, settings and equations; docs/ print the same."""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from utal.config import EQUATIONS
+from utal.method import Method
+
+
+def settings_of(method: Method) -> Iterator[str]:
+    """One line per part with its settings; `auto` stands for what follows the corpus' size."""
+    for field in fields(method):
+        value = getattr(method, field.name)
+        yield f"{field.name:<12} {_part(value) if is_dataclass(value) else value}"
+
+
+def equations_of(name: str) -> Iterator[str]:
+    """One line per equation of the method's paper, with the code that computes it."""
+    for equation, code in EQUATIONS[name.partition("/")[0]].items():
+        lines = inspect.getsourcelines(code)[1]
+        yield f"{equation:<40} {code.__module__}.{code.__qualname__}:{lines}"
+
+
+def _part(part: Any) -> str:
+    values = (f"{field.name}={_short(getattr(part, field.name))}" for field in fields(part))
+    return f"{type(part).__name__}({', '.join(values)})"
+
+
+def _short(value: Any) -> str:
+    """A value in a few characters."""
+    if value is None:
+        return "auto"
+    if is_dataclass(value):
+        return _part(value)
+    if isinstance(value, tuple) and len(value) > 3:
+        return f"({value[0]}, {value[1]}, … {value[-1]}: {len(value)} values)"
+    return repr(value)
