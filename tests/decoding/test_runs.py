@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import decoding as reference
@@ -16,6 +16,7 @@ from utal.decoding.runs import (
 )
 
 GRID = 8  # thresholds and many values are eighths, so that samples lie exactly on thresholds
+REPEATABLE = settings(max_examples=200, deadline=None, derandomize=True)
 
 
 @st.composite
@@ -33,6 +34,7 @@ thresholds = st.lists(st.integers(0, GRID).map(lambda n: n / GRID), min_size=1, 
 factors = st.sampled_from([1, 2, 7, 24])
 
 
+@REPEATABLE
 @given(signals())
 def test_normalised_equals_its_twin(signal: np.ndarray) -> None:
     assert normalised(signal).tolist() == reference.normalise(signal.tolist())
@@ -53,6 +55,7 @@ def test_normalised_table(signal: list, expected: list) -> None:
     assert normalised(np.array(signal, float)).tolist() == expected
 
 
+@REPEATABLE
 @given(signals(), factors)
 def test_upsampled_equals_its_twin_to_the_last_bit(signal: np.ndarray, factor: int) -> None:
     expected = reference.upsample(signal.tolist(), factor)
@@ -70,6 +73,7 @@ def test_upsampled_table(signal: list, expected: list) -> None:
     assert upsampled(np.array(signal, float), 4).ravel().tolist() == expected
 
 
+@REPEATABLE
 @given(signals(), thresholds, factors)
 def test_runs_equal_those_found_sample_by_sample(
     signal: np.ndarray, levels: list[float], factor: int
@@ -101,6 +105,7 @@ def test_runs_table(signal: list, threshold: float, expected: list) -> None:
     assert list(zip(runs.start.tolist(), runs.stop.tolist(), strict=True)) == expected
 
 
+@REPEATABLE
 @given(signals(), signals(), thresholds, factors, st.sampled_from([0.0, 0.1, 0.25, 1.0, 3.0]))
 def test_contrasts_equal_their_twin(
     signal: np.ndarray, other: np.ndarray, levels: list[float], factor: int, margin: float
@@ -153,6 +158,7 @@ def test_surroundings_without_activation_leave_the_mean_untouched() -> None:
     assert score[1:].tolist() == [0.0] * 5
 
 
+@REPEATABLE
 @given(signals(), st.integers(1, 9))
 def test_silence_before_the_signal_shifts_its_runs(signal: np.ndarray, delay: int) -> None:
     factor, levels = 6, np.array([0.25, 0.5])

@@ -141,6 +141,8 @@ class OuterInnerProposals:
         begin_s = timeline.start(self.anchor)
         latest = timeline.duration if self.anchor else np.inf
         start_s, end_s = begin_s + runs.start * pitch_s, begin_s + runs.stop * pitch_s
+        # Nothing is known before the first sample, so a run that begins there fills its cell.
+        start_s[runs.start == 0] = timeline.start(0.0)
         return np.clip(start_s, 0.0, latest), np.clip(end_s, 0.0, latest)
 
     def _best(
