@@ -9,13 +9,13 @@ import torch
 
 from utal import config, runs
 from utal.corpus import Corpus
-from utal.decoding.instances import readable
+from utal.report.readable import readable
 from utal.errors import ConfigError, DataError
 from utal.formats.activitynet import write_detections
 from utal.formats.csv import write_segments
 from utal.health import complaints
 from utal.loop import localize, rounds
-from utal.packs import read_corpus
+from utal.packs import Axis, read_corpus
 from utal.records import Found, PseudoLabels, Round, Segments
 from utal.round_files import save_round
 from utal.runs import Request, Run
@@ -173,6 +173,9 @@ def corpus_of(
     *,
     workers: int,
     on_start: Callable[[int], Callable[[str], None]],
+    on_note: Callable[[str], None] = lambda note: None,
+    subset: str | None = None,
+    axis: Axis | None = None,
 ) -> tuple[Corpus, tuple[str, ...]]:
     """The corpus in `source`: a feature pack as it is, videos by way of a pack in `features`.
 
@@ -182,6 +185,9 @@ def corpus_of(
         workers: processes that extract.
         on_start: told how many videos there are; what it returns is told the name of each
             extracted one.
+        on_note: told what was assumed of a feature pack.
+        subset: of a feature pack with several.
+        axis: of a feature pack without one.
 
     Returns:
         The corpus, and a line for each video that could not be used.
@@ -190,7 +196,8 @@ def corpus_of(
         DataError: no videos, or none that can be used.
     """
     if is_feature_pack(source):
-        return read_corpus(source, on_note=log.warning), ()
+        return read_corpus(source, subset=subset, axis=axis, on_note=on_note), ()
+    check_source(source)
     from utal.video.extract import extract
     from utal.video.frames import find_videos
     from utal.video.motion import Motion

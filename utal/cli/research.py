@@ -1,12 +1,13 @@
 """The commands for researchers: show, train, localize, evaluate."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from utal.cli.console import console, resumable, say
-from utal.cli.run import Device, MethodName, Out, Resume, Seed, Settings
+from utal.cli.run import Device, MethodName, Out, Resume, Seed, Settings, Workers
 
 Features = Annotated[Path, typer.Argument(help="Feature pack, or the root of a data set.")]
 Subset = Annotated[str | None, typer.Option("--subset", help="Part of the data set, as in train.")]
@@ -96,19 +97,20 @@ def localize(
     stride: Stride = 16.0,
     window: Window = 16,
     device: Device = "auto",
-    workers: Annotated[int, typer.Option("--workers", help="0: one per processor.")] = 0,
+    workers: Workers = 0,
 ) -> None:
     """Find the actions of a finished run in other videos."""
     from utal.cli.applying import localize_in
+    from utal.packs import axis_of
 
     localize_in(
         run,
         source,
         out,
         subset=subset,
-        axis=(fps, stride, window),
+        axis=axis_of(fps, stride, window),
         device=device,
-        workers=workers,
+        workers=workers or os.cpu_count() or 1,
     )
 
 
@@ -120,14 +122,27 @@ def evaluate(
         typer.Option("--run", help="The run, to map its clusters to classes by its videos."),
     ] = None,
     subset: Subset = None,
-    protocol: Annotated[str, typer.Option(help="thumos14 or activitynet: which tIoUs.")] = (
-        "thumos14"
-    ),
-    mapping: Annotated[str, typer.Option(help="soft_ge, soft_gt or hard.")] = "soft_ge",
+    train_subset: Annotated[
+        str | None,
+        typer.Option("--train-subset", help="Where the run's own videos are; default: --subset."),
+    ] = None,
+    protocol: Annotated[
+        Literal["thumos14", "activitynet"], typer.Option(help="Which temporal IoUs.")
+    ] = "thumos14",
+    mapping: Annotated[
+        Literal["soft_ge", "soft_gt", "hard"], typer.Option(help="How clusters become classes.")
+    ] = "soft_ge",
 ) -> None:
     """Score detections against ground truth. The only command, with demo, that reads truth."""
-    from utal.cli.scoring import print_scores, score_files
+    from utal.cli.scoring import score_files, score_lines
 
-    print_scores(
-        score_files(detections, truth, run, subset=subset, protocol=protocol, mode=mapping)
+    result = score_files(
+        detections,
+        truth,
+        run,
+        subset=subset,
+        train_subset=train_subset,
+        protocol=protocol,
+        mode=mapping,
     )
+    say(console(), score_lines(result))

@@ -70,6 +70,7 @@ def discovered(
                 on_start=lambda count: stack.enter_context(
                     progress.stage(shown, "Watching videos", count)
                 ),
+                on_note=lambda note: say(shown, [f"Note: {note}"]),
             )
         say(shown, [f"Left out: {failure}" for failure in failures], style="yellow")
         num_rounds = from_json(request.method).num_rounds
