@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from tests.oracle_data import cases
 from tests.reference.reranking import rerank_one
 from utal.errors import ConfigError, DataError
-from utal.grouping import neighbourhoods
+from utal.grouping import distances, neighbourhoods
 from utal.grouping.clustering import member_means
 from utal.grouping.refining import Keep, ReciprocalJaccard, distance_parts, reranked_distances
 from utal.records import Clustering, View
@@ -75,8 +75,9 @@ def test_neighbour_sets_of_a_centre_are_the_released_ones(name):
     case = ORACLE[name]
     points = case["descriptors"].astype(np.float64)
     centre = case["centres"][0].astype(np.float64)
-    squared = neighbourhoods.squared_distances(centre[None], points)[0]
-    at = neighbourhoods.insert(neighbourhoods.find_neighbours(points, 21), centre, squared)
+    squared = distances.squared_distances(centre[None], points)[0]
+    near = distances.find_neighbours(points, 21)
+    at = neighbourhoods.insert(near, neighbourhoods.usual_distances(near, 20), squared)
     large = neighbourhoods.mutual_neighbours(at, 21)
     small = neighbourhoods.mutual_neighbours(at, 11)
     sets = neighbourhoods.expanded(large[[-1]], small, strict=True)
@@ -151,7 +152,7 @@ def test_equals_full_reranking_with_more_copies_than_neighbours():
 
 
 def test_equals_full_reranking_in_several_blocks(monkeypatch):
-    monkeypatch.setattr(neighbourhoods, "BLOCK_BYTES", 3 * 8 * 33)
+    monkeypatch.setattr(distances, "BLOCK_BYTES", 3 * 8 * 33)
     points, labels = blobs(1, 33, 4, 0.7)
     _, centres = member_means(points, labels)
     check_against_full_reranking(points, centres, num_reciprocal=8, num_expansion=3, strict=False)
@@ -198,14 +199,14 @@ def test_separated_blobs_are_near_inside_and_share_nothing_outside():
 def test_an_outlier_goes_back_to_the_group_whose_neighbours_it_shares():
     """Two clumps make one group; the last video of the second lies nearer to the foreign centre."""
     rng = np.random.default_rng(0)
-    middles = np.repeat([[0.0, 0.0], [5.0, 0.0], [8.0, 0.0]], [15, 12, 25], axis=0)
+    middles = np.repeat([[0.0, 0.0], [5.0, 0.0], [8.0, 0.0]], [8, 14, 25], axis=0)
     points = middles + 0.05 * rng.normal(size=middles.shape)
-    points[26] = [5.3, 0.0]
-    truth = np.repeat([0, 1], [27, 25])
+    points[21] = [5.6, 0.0]
+    truth = np.repeat([0, 1], [22, 25])
     labels = truth.copy()
-    labels[26] = 1
+    labels[21] = 1
     _, centres = member_means(points, labels)
-    assert np.linalg.norm(points[26] - centres, axis=1).argmin() == 1
+    assert np.linalg.norm(points[21] - centres, axis=1).argmin() == 1
     refined = ReciprocalJaccard().refine(views(points), clustering(labels), 2)
     np.testing.assert_array_equal(refined.labels, truth)
 

@@ -13,32 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Integer
 from scipy.sparse import csr_array
 
-BLOCK_BYTES = 2**26  # of one block of distances: bounds the memory, not the result
-ZERO = 1e-13  # what a squared distance of equal points may be, relative to their squared length
-SPARE_BITS = 16  # of a squared distance's 52 that are rounded away
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Neighbours:
-    """The videos and their neighbour lists, without any centre.
-
-    Attributes:
-        points: the descriptors.
-        order: the nearest videos of each video, itself first.
-        squared: their squared distances.
-        back: rank of the video in the list of `order`'s video; the lists' length if it is absent.
-        farthest: squared distance of each video to the farthest one.
-        pairs: one number for each video and each one in its list (see `_pair`), ascending.
-        pair_squared: their squared distances, in the order of `pairs`.
-    """
-
-    points: Float[np.ndarray, "video descriptor"]
-    order: Int64[np.ndarray, "video rank"]
-    squared: Float[np.ndarray, "video rank"]
-    back: Int64[np.ndarray, "video rank"]
-    farthest: Float[np.ndarray, " video"]
-    pairs: Int64[np.ndarray, " pair"]
-    pair_squared: Float[np.ndarray, " pair"]
+from utal.grouping.distances import (
+    Known,
+    Neighbours,
+    distances_in_lists,
+    pair_numbers,
+    squared_of_pairs,
+)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,56 +28,36 @@ class Insertion:
 
     Attributes:
         near: the videos and their lists.
-        centre: the centre's descriptor.
-        squared: its squared distances to the videos.
+        known: distances that are at hand; others are computed when they are needed.
+        squared: squared distances of the centre to the videos.
         own: all videos by their distance to the centre.
     """
 
     near: Neighbours
-    centre: Float[np.ndarray, " descriptor"]
+    known: Known
     squared: Float[np.ndarray, " video"]
     own: Int64[np.ndarray, " video"]
 
 
-def squared_distances(
-    left: Float[np.ndarray, "left descriptor"], right: Float[np.ndarray, "right descriptor"]
-) -> Float[np.ndarray, "left right"]:
-    """Squared Euclidean distances, to 11 digits, so that what is equal but for rounding is equal.
+def usual_distances(near: Neighbours, num_reciprocal: int) -> Known:
+    """Squared distances within the sets that the videos have without a centre.
 
-    Which of two videos at equal distance comes first then depends on their order alone, not on the
-    processor or on how many points were compared at once.
+    A centre changes few of the sets, so that nearly all distances that `encodings` needs are here.
     """
-    return _squared_distances(left, right, squared_lengths(left), squared_lengths(right))
+    large, small = (
+        _rows(near.order[:, :size], near.back[:, :size] < size, len(near.order))
+        for size in (num_reciprocal + 1, round(num_reciprocal / 2) + 1)
+    )
+    sets = expanded(large, small, strict=False)
+    sets.sort_indices()
+    videos = np.repeat(np.arange(len(near.order)), np.diff(sets.indptr))
+    squared = squared_of_pairs(near.points, distances_in_lists(near), videos, sets.indices)
+    return Known(pair_numbers(videos, sets.indices, len(near.order)), squared)
 
 
-def squared_lengths(points: Float[np.ndarray, "point descriptor"]) -> Float[np.ndarray, " point"]:
-    """Squared Euclidean length of each point."""
-    return np.asarray(np.einsum("nd,nd->n", points, points))
-
-
-def find_neighbours(points: Float[np.ndarray, "video descriptor"], size: int) -> Neighbours:
-    """The lists of the min(size, N) nearest videos; memory grows with N, time with its square."""
-    lengths = squared_lengths(points)
-    step = max(1, BLOCK_BYTES // (8 * len(points)))
-    blocks = [
-        _nearest(points, lengths, np.arange(start, min(start + step, len(points))), size)
-        for start in range(0, len(points), step)
-    ]
-    order, squared, farthest = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    pairs = _pair(np.arange(len(points))[:, None], order, len(points)).ravel()
-    by_pair = pairs.argsort()
-    pairs = pairs[by_pair]
-    back = _ranks_back(order, pairs, by_pair)
-    return Neighbours(points, order, squared, back, farthest, pairs, squared.ravel()[by_pair])
-
-
-def insert(
-    near: Neighbours,
-    centre: Float[np.ndarray, " descriptor"],
-    squared: Float[np.ndarray, " video"],
-) -> Insertion:
-    """The centre among the videos, given its squared distances to them."""
-    return Insertion(near, centre, squared, np.argsort(squared, kind="stable"))
+def insert(near: Neighbours, known: Known, squared: Float[np.ndarray, " video"]) -> Insertion:
+    """The centre with these squared distances to the videos, among the videos."""
+    return Insertion(near, known, squared, np.argsort(squared, kind="stable"))
 
 
 def num_kept(at: Insertion, size: int) -> Int64[np.ndarray, " video"]:
@@ -201,96 +162,15 @@ def averaging(at: Insertion, chosen: Int64[np.ndarray, " chosen"], size: int) ->
     return matrix
 
 
-def _squared_distances(
-    left: Float[np.ndarray, "left descriptor"],
-    right: Float[np.ndarray, "right descriptor"],
-    left_lengths: Float[np.ndarray, " left"],
-    right_lengths: Float[np.ndarray, " right"],
-) -> Float[np.ndarray, "left right"]:
-    """|a|^2 - 2 a b + |b|^2, in place: blocks are large."""
-    result: np.ndarray = left @ right.T
-    result *= -2
-    result += left_lengths[:, None]
-    result += right_lengths
-    result[result <= ZERO * left_lengths[:, None]] = 0
-    bits = result.view(np.int64)
-    bits += 1 << (SPARE_BITS - 1)
-    bits &= -(1 << SPARE_BITS)
-    return result
-
-
-def _nearest(
-    points: Float[np.ndarray, "video descriptor"],
-    lengths: Float[np.ndarray, " video"],
-    rows: Int64[np.ndarray, " row"],
-    size: int,
-) -> tuple[Int64[np.ndarray, "row rank"], Float[np.ndarray, "row rank"], Float[np.ndarray, " row"]]:
-    """Lists of some videos, their squared distances, and the largest squared distance."""
-    squared = _squared_distances(points[rows], points, lengths[rows], lengths)
-    farthest = squared.max(axis=1)
-    squared[np.arange(len(rows)), rows] = -1  # before its duplicates
-    size = min(size, len(points))
-    chosen = np.argpartition(squared, size - 1, axis=1)[:, :size]
-    last = np.take_along_axis(squared, chosen, 1).max(axis=1)
-    for row in np.flatnonzero((squared <= last[:, None]).sum(axis=1) > size):
-        nearer = np.flatnonzero(squared[row] < last[row])
-        equal = np.flatnonzero(squared[row] == last[row])
-        chosen[row] = np.append(nearer, equal)[:size]
-    chosen.sort(axis=1)  # so that the stable sort by distance leaves ties in their order
-    values = np.take_along_axis(squared, chosen, 1)
-    ranks = values.argsort(axis=1, kind="stable")
-    order = np.take_along_axis(chosen, ranks, 1)
-    return order, np.maximum(np.take_along_axis(values, ranks, 1), 0), farthest
-
-
-def _ranks_back(
-    order: Int64[np.ndarray, "video rank"],
-    pairs: Int64[np.ndarray, " pair"],
-    by_pair: Int64[np.ndarray, " pair"],
-) -> Int64[np.ndarray, "video rank"]:
-    """Where each video stands in the list of its neighbour; the lists' length if nowhere."""
-    num_videos, size = order.shape
-    reverse = _pair(order, np.arange(num_videos)[:, None], num_videos)
-    found = _look_up(pairs, reverse)
-    return np.asarray(np.where(pairs[found] == reverse, by_pair[found] % size, size))
-
-
-def _pair(
-    left: Integer[np.ndarray, "..."], right: Integer[np.ndarray, "..."], num_videos: int
-) -> Integer[np.ndarray, "..."]:
-    """One number for two pooled numbers."""
-    return np.asarray(left * (num_videos + 1) + right)
-
-
-def _look_up(
-    ascending: Integer[np.ndarray, " pair"], wanted: Integer[np.ndarray, "*shape"]
-) -> Int64[np.ndarray, "*shape"]:
-    """Where the wanted numbers are; any other place for those that are missing."""
-    return np.asarray(np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1))
-
-
 def _squared_within(
-    at: Insertion, points: Integer[np.ndarray, " entry"], members: Integer[np.ndarray, " entry"]
+    at: Insertion, left: Integer[np.ndarray, " entry"], right: Integer[np.ndarray, " entry"]
 ) -> Float[np.ndarray, " entry"]:
-    """Squared distances of pairs of pooled points; most are in the videos' lists."""
-    pairs = _pair(points, members, len(at.squared))
-    found = _look_up(at.near.pairs, pairs)
-    result: np.ndarray = at.near.pair_squared[found]
-    missing = np.flatnonzero(at.near.pairs[found] != pairs)
-    step = max(1, BLOCK_BYTES // at.near.points[0].nbytes)
-    for start in range(0, len(missing), step):
-        rows = missing[start : start + step]
-        result[rows] = squared_lengths(_gather(at, points[rows]) - _gather(at, members[rows]))
-    return result
-
-
-def _gather(
-    at: Insertion, pooled: Integer[np.ndarray, " chosen"]
-) -> Float[np.ndarray, "chosen descriptor"]:
-    """Descriptors by pooled number."""
-    is_centre = pooled == len(at.squared)
-    points = at.near.points[np.where(is_centre, 0, pooled)]
-    return np.where(is_centre[:, None], at.centre, points)
+    """Squared distances of pairs of pooled points."""
+    from_centre = np.append(at.squared, 0)
+    result = from_centre[np.where(left == len(at.squared), right, left)]
+    rest = np.flatnonzero((left < len(at.squared)) & (right < len(at.squared)))
+    result[rest] = squared_of_pairs(at.near.points, at.known, left[rest], right[rest])
+    return np.asarray(result)
 
 
 def _rows(

@@ -18,6 +18,7 @@ from utal.errors import ConfigError
 from utal.grouping import neighbourhoods
 from utal.grouping.clustering import member_means
 from utal.grouping.describing import descriptors
+from utal.grouping.distances import find_neighbours, squared_distances
 from utal.records import Clustering, View
 
 
@@ -133,12 +134,13 @@ def distance_parts(
     Source: FEEL Eq. 2-6. Squaring and normalising are in the released code only; the paper's plain
     distance has no bound and could not be mixed with the Jaccard distance.
     """
-    points, centres = points.astype(np.float64), centres.astype(np.float64)
-    near = neighbourhoods.find_neighbours(points, max(num_reciprocal + 1, num_expansion))
-    squared = neighbourhoods.squared_distances(centres, points)
+    points, centres = np.asarray(points, np.float64), np.asarray(centres, np.float64)
+    near = find_neighbours(points, max(num_reciprocal + 1, num_expansion))
+    known = neighbourhoods.usual_distances(near, num_reciprocal)
+    squared = squared_distances(centres, points)
     jaccard = np.empty_like(squared)
-    for row, centre in enumerate(centres):
-        at = neighbourhoods.insert(near, centre, squared[row])
+    for row, from_centre in enumerate(squared):
+        at = neighbourhoods.insert(near, known, from_centre)
         jaccard[row] = _jaccard_to_centre(at, num_reciprocal, num_expansion, expansion_strict)
     largest = squared.max(axis=1, keepdims=True)
     return jaccard, squared / np.where(largest > 0, largest, 1)

@@ -1,0 +1,160 @@
+"""Descriptors: hand-computed pooling, the first round, and what must not matter."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from utal.errors import ConfigError, DataError
+from utal.grouping.describing import (
+    AttentionRaw,
+    TopEmbedding,
+    TopRaw,
+    attended_mean,
+    descriptors,
+    top_snippets,
+    unit_length,
+)
+from utal.records import Scores, View
+
+PARTS = [AttentionRaw(), TopEmbedding(), TopRaw()]
+
+
+@dataclass(frozen=True, eq=False)
+class Richer:
+    """An output with more to say than its scores."""
+
+    scores: Scores
+
+
+def scores(attention: Tensor, embedding: Tensor | None = None) -> Scores:
+    length = len(attention)
+    return Scores(
+        embedding=(torch.zeros(length, 3) if embedding is None else embedding)[None],
+        cas=torch.zeros(1, length, 2),
+        attention=attention[None],
+        probability=torch.full((1, 2), 0.5),
+    )
+
+
+@pytest.fixture
+def features() -> Tensor:
+    return torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_attended_mean_by_hand():
+    table = torch.tensor([[1.0, 0.0], [0.0, 2.0], [4.0, 4.0]])
+    torch.testing.assert_close(
+        attended_mean(table, torch.tensor([1.0, 3.0, 0.0])), torch.tensor([0.25, 1.5])
+    )
+
+
+def test_top_snippets_by_hand():
+    attention = torch.tensor([0.1, 0.9, 0.5, 0.9, 0.2])
+    assert top_snippets(attention, 2).tolist() == [1, 3]  # equal: the earlier one first
+    assert top_snippets(attention, 1).tolist() == [1, 3, 2, 4, 0]
+    assert top_snippets(attention, 9).tolist() == [1]  # at least one
+
+
+def test_unit_length_keeps_zero():
+    torch.testing.assert_close(unit_length(torch.tensor([3.0, 4.0])), torch.tensor([0.6, 0.8]))
+    assert unit_length(torch.zeros(2)).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_first_round_takes_the_plain_mean(part, features):
+    mean = features.mean(dim=0)
+    expected = mean / mean.norm() if part.l2 else mean
+    torch.testing.assert_close(part.describe(features, None).vector, expected)
+
+
+def test_attention_raw_weighs_by_the_sigmoid():
+    table = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    output = scores(torch.tensor([0.0, math.log(3.0)]))  # sigmoid: 1/2 and 3/4
+    vector = AttentionRaw(l2=False).describe(table, output).vector
+    torch.testing.assert_close(vector, torch.tensor([0.4, 0.6]))
+
+
+def test_attention_raw_with_equal_attention_is_the_first_rounds(features):
+    output = scores(torch.full((10,), 2.0))
+    part = AttentionRaw()
+    torch.testing.assert_close(
+        part.describe(features, output).vector, part.describe(features, None).vector
+    )
+
+
+def test_top_parts_look_at_attended_snippets_only(features):
+    attention = torch.tensor([0.0, 5.0, 1.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0])
+    embedding = torch.arange(30.0).reshape(10, 3)
+    output = scores(attention, embedding)
+    raw = TopRaw(ratio=5, l2=False).describe(features, output).vector
+    torch.testing.assert_close(raw, (features[1] + features[5]) / 2)
+    embedded = TopEmbedding(ratio=5).describe(features, output).vector
+    torch.testing.assert_close(embedded, (embedding[1] + embedding[5]) / 2)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_order_in_time_does_not_matter(part, features):
+    attention = torch.rand(10, generator=torch.Generator().manual_seed(1))
+    embedding = torch.rand(10, 3, generator=torch.Generator().manual_seed(2))
+    shuffle = torch.randperm(10, generator=torch.Generator().manual_seed(3))
+    straight = part.describe(features, scores(attention, embedding))
+    shuffled = part.describe(features[shuffle], scores(attention[shuffle], embedding[shuffle]))
+    torch.testing.assert_close(shuffled.vector, straight.vector)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_views_carry_no_gradient_and_leave_inputs_alone(part, features):
+    embedding = torch.rand(10, 3, requires_grad=True)
+    before = features.clone()
+    output = Richer(scores(torch.rand(10, requires_grad=True), embedding))
+    view = part.describe(features, output)
+    assert not view.vector.requires_grad
+    assert view.snippets is None
+    assert torch.equal(features, before)
+
+
+@pytest.mark.parametrize("part", [AttentionRaw(l2=True), TopEmbedding(l2=True), TopRaw(l2=True)])
+def test_l2_gives_length_one(part, features):
+    view = part.describe(features, scores(torch.rand(10), torch.rand(10, 3)))
+    assert view.vector.norm().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_one_snippet_is_enough(part):
+    view = part.describe(torch.ones(1, 3), scores(torch.ones(1), torch.ones(1, 3)))
+    assert view.vector.isfinite().all()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_output_of_another_length_is_refused(part, features):
+    with pytest.raises(ValueError, match="one video of 10 snippets, got attention of shape"):
+        part.describe(features, scores(torch.rand(9)))
+
+
+@pytest.mark.parametrize("part", [TopEmbedding, TopRaw])
+def test_ratio_below_one_is_refused(part):
+    with pytest.raises(ConfigError, match="ratio must be at least 1, got 0"):
+        part(ratio=0)
+
+
+def test_descriptors_stack_in_order():
+    table = descriptors([View(torch.tensor([1.0, 2.0])), View(torch.tensor([3.0, 4.0]))])
+    np.testing.assert_array_equal(table, [[1, 2], [3, 4]])
+    assert table.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ([], "there are no videos"),
+        ([[1.0], [1.0, 2.0]], r"different lengths: \[1, 2\]"),
+        ([[1.0], [math.inf]], "video number 1 holds NaN or infinity"),
+    ],
+)
+def test_descriptors_refuse_what_cannot_be_grouped(vectors, message):
+    with pytest.raises(DataError, match=message):
+        descriptors([View(torch.tensor(vector)) for vector in vectors])
