@@ -1,17 +1,17 @@
 """A training step against the bare network on the same tensors.
 
-    python benchmarks/training_speed.py
+    python -m benchmarks.training_speed
 
-The bare step is forward, backward of a mean, and Adam. Ours adds: choosing and copying snippets from
-the corpus, the pseudo-labels, both losses with mining, and the training curve.
+The bare step is forward, backward of a mean, and Adam. Ours adds: choosing and copying snippets
+from the corpus, the pseudo-labels, both losses with mining, and the training curve.
 """
 
 import time
 
 import numpy as np
 import torch
-from machine import machine
 
+from benchmarks.machine import machine
 from utal.corpus import Corpus
 from utal.fitting import batches, fit, new_optimiser
 from utal.localizers.cola import Cola

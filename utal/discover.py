@@ -9,7 +9,6 @@ import torch
 
 from utal import config, runs
 from utal.corpus import Corpus
-from utal.report.readable import readable
 from utal.errors import ConfigError, DataError
 from utal.formats.activitynet import write_detections
 from utal.formats.csv import write_segments
@@ -17,6 +16,7 @@ from utal.health import complaints
 from utal.loop import localize, rounds
 from utal.packs import Axis, read_corpus
 from utal.records import Found, PseudoLabels, Round, Segments
+from utal.report.readable import readable
 from utal.round_files import save_round
 from utal.runs import Request, Run
 from utal.sizing import sized

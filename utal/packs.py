@@ -196,6 +196,7 @@ def _read_own(folder: Path) -> Corpus:
                 read_array(folder / Path(entry["file"]).name),
                 Timeline(axis.fps, axis.stride, axis.window, float(entry["duration_s"]), offset_s),
                 entry["source"],
+                _damage(int(entry.get("n_bad_packets", 0))),
             )
             for name, entry in entries
         ]
@@ -207,6 +208,10 @@ def _read_own(folder: Path) -> Corpus:
     if not videos:
         raise DataError(f"{path}: lists no videos")
     return _checked(folder, videos, streams)
+
+
+def _damage(num_bad_packets: int) -> tuple[str, ...]:
+    return (f"{num_bad_packets} damaged packets left out",) if num_bad_packets else ()
 
 
 def _checked(folder: Path, videos: list[Video], streams: dict[str, int]) -> Corpus:

@@ -66,12 +66,14 @@ class Video:
         features: one row per snippet; may be a read-only memory map.
         timeline: where the snippets lie in time.
         source: the video file, if it is known.
+        notes: what a user should know about the file, such as damage.
     """
 
     name: str
     features: Float[np.ndarray, "time channel"]
     timeline: Timeline
     source: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def num_snippets(self) -> int:
