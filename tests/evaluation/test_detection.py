@@ -123,15 +123,21 @@ def test_equals_the_slow_twin(annotations: list, rows: list) -> None:
     )
 
 
-def test_equals_the_slow_twin_in_a_crowd() -> None:
-    rng = np.random.default_rng(0)  # long chains: many detections, many overlapping annotations
-    start, length = rng.uniform(0, 20, 60), rng.uniform(5, 30, 60)
-    truth = truth_of([(0, 0, s, s + w) for s, w in zip(start, length, strict=True)])
-    start, length = rng.uniform(0, 20, 400), rng.uniform(5, 30, 400)
-    score = rng.integers(0, 50, 400)
-    rows = [(0, 0, s, s + w, float(k)) for s, w, k in zip(start, length, score, strict=True)]
-    found = average_precision(segments_of(rows), truth, THUMOS14).table
-    expected = reference.average_precision(segments_of(rows), truth, list(THUMOS14))
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e-6, 0.0), (1e-3, -1e4), (1e9, 0.0)])
+def test_equals_the_slow_twin_in_a_crowd(scale: float, shift: float) -> None:
+    """Long chains of second choices; axes of microseconds to decades."""
+    rng = np.random.default_rng(0)
+
+    def crowd(number: int) -> list[tuple]:
+        video, label = np.arange(number) % 2, rng.integers(0, 2, number)
+        start = rng.uniform(0, 20, number) * scale + shift
+        end = start + rng.uniform(5, 30, number) * scale
+        return list(zip(video, label, start, end, strict=True))
+
+    truth = truth_of(crowd(60))
+    segments = segments_of([(*row, rng.integers(0, 50)) for row in crowd(300)])
+    found = average_precision(segments, truth, THUMOS14).table
+    expected = reference.average_precision(segments, truth, list(THUMOS14))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 

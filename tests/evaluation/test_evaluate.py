@@ -1,5 +1,7 @@
 """The whole way from detections of clusters to a number, and what is said about it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,14 @@ def test_videos_that_the_truth_does_not_have() -> None:
     assert counted.precision.table.tolist() == [[0.5, 0]]
     assert (ignored.num_detections, ignored.num_unknown) == (1, 1)
     assert (counted.num_detections, counted.num_unknown) == (2, 1)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("v_a", "a"), ("a", "v_a")])
+def test_the_prefix_of_activitynet_is_explained(ours: str, theirs: str) -> None:
+    segments = replace(segments_of([(0, 0, 0, 1, 1)]), names=(ours, "b", "c"))
+    truth = replace(TRUTH, names=(theirs, "b", "c"))
+    with pytest.raises(DataError, match=f"first in '{ours}'; the truth calls it '{theirs}'"):
+        evaluate(segments, truth, MAPPING)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -109,7 +109,7 @@ def test_spelling_of_subsets(tmp_path: Path, present, wanted, expected) -> None:
 BROKEN = [
     ('{"database": ', None, "expected a JSON file"),
     ("[1]", None, "expected a JSON object, found a list"),
-    ('{"v_abc": {"annotations": []}}', None, r'expected the key "database", found \[\'v_abc\'\]'),
+    ('{"v_abc": {"annotations": []}}', None, "\"database\" .* found 'v_abc'"),
     ('{"database": []}', None, "database"),
     ('{"database": {"a": 3}}', None, "video 'a': expected an object, found 3"),
     ('{"database": {}}', None, "the file has no videos"),

@@ -119,9 +119,17 @@ def _check_videos(
         first = segments.names[segments.video[np.argmin(known)]]
         raise DataError(
             f"{(~known).sum()} of {len(segments)} detections lie in videos that subset "
-            f"{truth.subset!r} of the truth does not have, the first in {first!r}; evaluate the "
-            f"videos of that subset, or ignore the others"
+            f"{truth.subset!r} of the truth does not have, the first in {first!r}; "
+            + _advice(first, truth.names)
         )
+
+
+def _advice(name: str, names: Sequence[str]) -> str:
+    """ActivityNet's annotations call `abc` what its video and feature files call `v_abc`."""
+    other = name[2:] if name.startswith("v_") else f"v_{name}"
+    if other in names:
+        return f"the truth calls it {other!r}: rename one of them"
+    return "evaluate the videos of that subset, or ignore the others"
 
 
 def _protocol(

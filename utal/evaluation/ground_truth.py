@@ -98,7 +98,11 @@ def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
     content, sha256 = read_json(path)
     database = content.get("database")
     if not isinstance(database, dict):
-        raise DataError(f'{path}: expected the key "database", found {sorted(content)!r:.80}')
+        found = ", ".join(f"{key!r:.40}" for key in list(content)[:3]) or "nothing"
+        raise DataError(
+            f'{path}: expected an object "database" with "subset" and "annotations" of each video, '
+            f"found {found}"
+        )
     for name, entry in database.items():
         if not isinstance(entry, dict):
             raise DataError(f"{path}: video {name!r}: expected an object, found {entry!r:.80}")
