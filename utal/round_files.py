@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -44,10 +45,11 @@ def save_round(path: Path, done: Round, names: Sequence[str]) -> None:
         ("step", *done.losses.terms),
         zip(done.losses.steps, *done.losses.terms.values(), strict=True),
     )
-    facts = {"scale": repr(done.scale), "num_clusters": str(done.pseudo_labels.targets.shape[1])}
-    _write_tensors(partial / "weights.safetensors", done.weights, facts)
+    facts = {"scale": done.scale, "num_clusters": done.pseudo_labels.targets.shape[1]}
+    (partial / "round.json").write_text(json.dumps(facts) + "\n", "utf-8")
+    _write_tensors(partial / "weights.safetensors", done.weights)
     if done.optimiser is not None:
-        _write_tensors(partial / "optimiser.safetensors", done.optimiser, {})
+        _write_tensors(partial / "optimiser.safetensors", done.optimiser)
     _synchronise(partial)
     os.rename(partial, final)
     _synchronise(path)
@@ -61,7 +63,7 @@ def load_round(path: Path, index: int, names: Sequence[str]) -> Round:
     """
     folder = folder_of(path, index)
     try:
-        weights, facts = _read_tensors(folder / "weights.safetensors")
+        facts = json.loads((folder / "round.json").read_text("utf-8"))
         optimiser = folder / "optimiser.safetensors"
         return Round(
             index=index,
@@ -71,8 +73,8 @@ def load_round(path: Path, index: int, names: Sequence[str]) -> Round:
             ),
             losses=_read_losses(folder / "losses.csv"),
             scale=float(facts["scale"]),
-            weights=weights,
-            optimiser=_read_tensors(optimiser)[0] if optimiser.is_file() else None,
+            weights=_read_tensors(folder / "weights.safetensors"),
+            optimiser=_read_tensors(optimiser) if optimiser.is_file() else None,
         )
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise DataError(f"{folder}: damaged round ({error}); delete it and use --resume") from error
@@ -133,14 +135,12 @@ def _read_losses(path: Path) -> Losses:
     )
 
 
-def _write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
-    safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, path, facts)
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, path)
 
 
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with safetensors.safe_open(path, "pt") as file:
-        names = file.keys()  # the handle itself cannot be iterated
-        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    return safetensors.torch.load_file(path)
 
 
 def _synchronise(folder: Path) -> None:
