@@ -1,0 +1,128 @@
+"""Makes the demo's videos and their truth: the one thing that a user of this package calls."""
+
+import importlib
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from utal.demo.composing import recorded, truth_of
+from utal.demo.planning import Plan, planned
+from utal.demo.skeletons import load_skeletons
+from utal.errors import ConfigError, DataError
+from utal.files import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """Where the demo's files are.
+
+    Attributes:
+        videos: folder of all videos and nothing else.
+        truth: ActivityNet file of what the videos show; not in the videos' folder.
+    """
+
+    videos: Path
+    truth: Path
+
+
+def compose(
+    folder: Path,
+    *,
+    num_videos: int = 42,
+    seed: int = 0,
+    workers: int | None = None,
+    on_done: Callable[[str], None] | None = None,
+) -> Composed:
+    """Composes, draws and encodes untrimmed recordings of exercises.
+
+    Every video shows one person who repeats one of six exercises 3 to 6 times within 20 to 40
+    seconds, and stands, walks or begins another exercise in between. The motion is real, its order,
+    the walking and the pictures are made. Place, clothes, person and camera tell nothing about the
+    exercise. The same seed gives the same videos.
+
+    Args:
+        folder: where `videos/` and `truth.json` go; must be missing or empty.
+        num_videos: how many; with fewer than 10 not all people appear.
+        seed: of everything left to chance.
+        workers: number of processes; `None` means one per processor that may be used.
+        on_done: called with the name of each finished video.
+
+    Raises:
+        ConfigError: a number is not positive, or PyAV or OpenCV is missing.
+        DataError: the folder holds something or cannot be written.
+
+    Source: UI-PRMD, Vakanski et al., Data 2018, 3(1), 2.
+    """
+    if num_videos < 1 or (workers is not None and workers < 1) or seed < 0:
+        raise ConfigError(
+            f"num_videos and workers must be at least 1 and seed at least 0, "
+            f"got {num_videos}, {workers} and {seed}"
+        )
+    importlib.import_module("utal.demo.rendering")  # says what is missing before anything is done
+    videos = _made(folder) / "videos"
+    plans = planned(num_videos, load_skeletons().num_people, seed)
+    try:
+        videos.mkdir()
+        _render_all(plans, videos, workers or _num_processors(), on_done)
+        recordings = [recorded(plan, load_skeletons()) for plan in plans]
+        truth = folder / "truth.json"
+        write_text(truth, json.dumps(truth_of(plans, recordings), indent=1) + "\n")
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    return Composed(videos, truth)
+
+
+def _made(folder: Path) -> Path:
+    """The folder, empty."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        first = next(folder.iterdir(), None)
+    except OSError as error:
+        raise DataError(f"{folder}: is no folder to write to ({error.strerror})") from error
+    if first is not None:
+        raise DataError(f"{folder}: expected an empty folder, found {first.name}; choose another")
+    return folder
+
+
+def _render_all(
+    plans: tuple[Plan, ...],
+    videos: Path,
+    workers: int,
+    on_done: Callable[[str], None] | None,
+) -> None:
+    """Renders in fresh processes: a forked one may hang on locks that threads held."""
+    # The longest first would be better; lengths are alike enough.
+    with ProcessPoolExecutor(
+        min(workers, len(plans)), mp_context=get_context("spawn"), initializer=_alone
+    ) as pool:
+        waiting = {pool.submit(_render, plan, videos): plan.name for plan in plans}
+        for done in as_completed(waiting):
+            done.result()
+            if on_done is not None:
+                on_done(waiting[done])
+
+
+def _alone() -> None:
+    """One thread per process; as many processes as processors are running already."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _render(plan: Plan, videos: Path) -> None:
+    from utal.demo.rendering import frames, save_video, staged
+
+    recording = recorded(plan, load_skeletons())
+    stage = staged(plan, recording)
+    save_video(videos / f"{plan.name}.mp4", frames(stage, recording, plan.seed), plan.fps)
+
+
+def _num_processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
