@@ -112,7 +112,7 @@ def _drawn(annotations: list, rows: list) -> tuple[GroundTruth, Segments]:
 
 
 @given(TRUTHS, DETECTIONS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None, derandomize=True)
 def test_equals_the_slow_twin(annotations: list, rows: list) -> None:
     truth, segments = _drawn(annotations, rows)
     np.testing.assert_allclose(
@@ -142,7 +142,7 @@ def test_equals_the_slow_twin_in_a_crowd(scale: float, shift: float) -> None:
 
 
 @given(TRUTHS, DETECTIONS, st.integers(-(10**9), 10**9).map(float))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_shifting_time_by_whole_seconds_changes_nothing(annotations, rows, shift) -> None:
     truth, segments = _drawn(annotations, rows)
     moved = GroundTruth(
@@ -178,6 +178,12 @@ TABLE = [
     ("IoU equal to the threshold", ONE, [(0, 0, 0, 5, 1)], 1.0),
     ("IoU just below", ONE, [(0, 0, 0, 4.999, 1)], 0.0),
     ("no length", ONE, [(0, 0, 5, 5, 1)], 0.0),
+    (
+        "a long annotation before a short",
+        truth_of([(0, 0, 0, 6), (0, 0, 1, 2)]),
+        [(0, 0, 3, 6, 1)],
+        0.5,
+    ),
     ("another video", ONE, [(1, 0, 0, 10, 1)], 0.0),
     ("past the end", ONE, [(0, 0, 0, 1e300, 1)], 0.0),
     # both fit best to the first annotation; the second detection is content with the other one

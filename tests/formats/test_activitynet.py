@@ -65,7 +65,7 @@ def test_own_labels(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 3), max_size=5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_round_trip_of_any_number(tmp_path_factory, rows: list) -> None:
     file = tmp_path_factory.mktemp("x") / "d.json"
     numbers = np.array(rows, np.float64).reshape(-1, 3)
