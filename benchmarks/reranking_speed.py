@@ -1,23 +1,21 @@
 """Seconds and memory of the re-ranking of a corpus as large as ActivityNet 1.2's training part.
 
-Run: python -m benchmarks.reranking_speed
-
 Measured twice: on clear groups, and on groups that overlap so far that every centre is among the
 nearest neighbours of nearly every video, the costly case. Then, on fewer videos, the plain full
 re-ranking of the tests runs for two centres, its time is scaled to all centres, and the distances
 of the two are compared.
+
+    python -m benchmarks.reranking_speed [--videos 4819] [--clusters 100] [--reference-videos 800]
 """
 
 import argparse
-import os
-import platform
 import resource
-import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import machine
 from tests.reference.reranking import rerank_one
 from utal.grouping.clustering import member_means
 from utal.grouping.refining import distance_parts, reranked_distances
@@ -32,19 +30,17 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=2048)
     parser.add_argument("--reference-videos", type=int, default=800)
     settings = parser.parse_args()
-    print(f"machine    {machine()}")
-    print(f"commit     {commit()}")
+    print(machine())
     print(
-        f"problem    {settings.videos} videos, {settings.clusters} centres, "
-        f"{settings.channels} channels"
+        f"{settings.videos} videos, {settings.clusters} centres, {settings.channels} channels:"
     )
     for name, spread in (("clear", 1.5), ("overlapping", 4.0)):
         points, centres = groups(settings.videos, settings.clusters, settings.channels, spread)
-        before = peak_mib()
+        before = resident_mib()
         wall, cpu = timed(points, centres)
         print(
-            f"{name:<12} {wall:.1f} s wall, {cpu:.1f} s processor, "
-            f"peak memory +{peak_mib() - before:.0f} MiB"
+            f"  {name:<12}{wall:.1f} s wall, {cpu:.1f} s processor, "
+            f"memory at most +{peak_mib() - before:.0f} MiB"
         )
     points, centres = groups(settings.reference_videos, settings.clusters, settings.channels, 1.5)
     compare(points, centres)
@@ -80,29 +76,21 @@ def compare(points: np.ndarray, centres: np.ndarray) -> None:
     jaccard, _ = distance_parts(points, centres[:NUM_REFERENCE_CENTRES])
     worst = max(abs(row - one.jaccard).max() for row, one in zip(jaccard, plain, strict=True))
     print(
-        f"plain        {slow:.0f} s processor for {len(points)} videos (from "
+        f"  plain       {slow:.0f} s processor for {len(points)} videos (from "
         f"{NUM_REFERENCE_CENTRES} centres), here {fast:.2f} s: {slow / fast:.0f} times faster; "
         f"largest difference {worst:.0e}"
     )
 
 
+def resident_mib() -> float:
+    """Memory in use now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
 def peak_mib() -> float:
+    """Most memory ever in use; making the data may have needed more than the re-ranking."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [row for row in info.read_text().splitlines() if row.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
-    return f"{model}, {os.cpu_count()} cores, numpy {np.__version__}"
-
-
-def commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

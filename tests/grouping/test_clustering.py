@@ -119,7 +119,8 @@ def test_one_cluster():
         (np.eye(1), 2, "1 video cannot form 2 clusters"),
         (np.eye(3), 0, "number of clusters must be at least 1, got 0"),
         (np.eye(2)[[0, 0, 1, 1, 0]], 3, "5 videos have only 2 distinct descriptors"),
-        (np.array([[0.0], [-0.0], [0.0]]), 2, "3 videos have only 1 distinct descriptor,"),
+        (np.zeros((3, 1)), 2, "3 videos have only 1 distinct descriptor,"),
+        (np.array([[0.0, 1.0], [0.0, 1.75], [-0.0, 1.0]]), 3, "only 2 distinct descriptors"),
     ],
 )
 def test_too_few_videos_are_explained(points, num_clusters, message):
