@@ -79,11 +79,14 @@ def grounded(joints: Joints, body: Body, exercise: int) -> Joints:
     return result
 
 
-def resampled(joints: Joints, fps: float, new_fps: float, speed: float = 1.0) -> Joints:
+def resampled(
+    joints: Joints, fps: float, new_fps: float, speed: float = 1.0
+) -> Float[np.ndarray, "new_frame 22 3"]:
     """The same motion at another frame rate, and faster or slower."""
     old = np.arange(len(joints)) / fps
     num = max(2, round(old[-1] / speed * new_fps) + 1)
-    result: Joints = CubicSpline(old, joints, axis=0)(np.linspace(0, old[-1], num))
+    result: Float[np.ndarray, "new_frame 22 3"]
+    result = CubicSpline(old, joints, axis=0)(np.linspace(0, old[-1], num))
     return result
 
 
@@ -124,7 +127,9 @@ def with_legs(joints: Joints, body: Body) -> Joints:
 
 def unit(vectors: Float[np.ndarray, "*rest 3"]) -> Float[np.ndarray, "*rest 3"]:
     """Vectors of length 1; zero stays zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    result: Float[np.ndarray, "*rest 3"] = vectors / np.maximum(lengths, 1e-9)
+    return result
 
 
 def sideways(joints: Joints) -> Points:
@@ -137,21 +142,25 @@ def forwards(joints: Joints) -> Points:
     return np.cross(sideways(joints), UP)
 
 
-def smoothstep(value: np.ndarray) -> np.ndarray:
+def smoothstep(value: Float[np.ndarray, "*rest"]) -> Float[np.ndarray, "*rest"]:
     """Minimum-jerk course from 0 to 1, constant outside."""
     x = np.clip(value, 0, 1)
-    return x**3 * (10 - 15 * x + 6 * x * x)
+    result: Float[np.ndarray, "*rest"] = x**3 * (10 - 15 * x + 6 * x * x)
+    return result
 
 
 def _standing_at(ankle: Points) -> Points:
     """From where the foot stands at first to where it stands at last."""
     first, last = np.median(ankle[:3], axis=0), np.median(ankle[-3:], axis=0)
-    return first + np.linspace(0, 1, len(ankle))[:, None] * (last - first)
+    place: Points = first + np.linspace(0, 1, len(ankle))[:, None] * (last - first)
+    return place
 
 
 def _upper() -> Bool[np.ndarray, "22 1"]:
     """Everything that moves with the waist; feet stay."""
-    return ~np.isin(np.arange(len(PARENT)), (16, 17, 20, 21))[:, None]
+    is_upper: Bool[np.ndarray, "22 1"]
+    is_upper = ~np.isin(np.arange(len(PARENT)), (16, 17, 20, 21))[:, None]
+    return is_upper
 
 
 def _missing_height(joints: Joints, body: Body) -> Float[np.ndarray, " frame"]:
@@ -167,7 +176,8 @@ def _missing_height(joints: Joints, body: Body) -> Float[np.ndarray, " frame"]:
         heel = _HEEL * smoothstep((behind - 0.1) / 0.4)
         level = np.minimum(np.hypot(away[:, 0], away[:, 2]), reach * 0.98)
         heights.append(np.sqrt(reach**2 - level**2) - away[:, 1] + heel)
-    return np.min(heights, axis=0)
+    lowest: Float[np.ndarray, " frame"] = np.min(heights, axis=0)
+    return lowest
 
 
 def _toes(joints: Joints) -> tuple[Points, Points]:
@@ -182,7 +192,8 @@ def _swung(joints: Joints, measured: Joints, body: Body, side: int) -> Joints:
     hip, knee, ankle, toe = LEGS[side]
     thigh, shank = measured[:, knee] - measured[:, hip], measured[:, ankle] - measured[:, knee]
     lift = _angle(thigh, np.broadcast_to(-UP, thigh.shape))
-    bend = _softly_limited(_angle(thigh, shank), np.radians(100))
+    lift, bend = (gaussian_filter1d(angle, 1.2) for angle in (lift, _angle(thigh, shank)))
+    bend = _softly_limited(bend, np.radians(100))
     share = smoothstep((lift - np.radians(6)) / np.radians(24))[:, None]
     lift = _softly_limited(lift, np.radians(105))
     ahead = forwards(joints)
@@ -198,14 +209,19 @@ def _swung(joints: Joints, measured: Joints, body: Body, side: int) -> Joints:
 
 def _hanging(angle: Float[np.ndarray, " frame"], ahead: Points) -> Points:
     """A direction that hangs down at angle 0 and points ahead at a right angle."""
-    return np.sin(angle)[:, None] * ahead - np.cos(angle)[:, None] * UP
+    direction: Points = np.sin(angle)[:, None] * ahead - np.cos(angle)[:, None] * UP
+    return direction
 
 
 def _angle(one: Points, other: Points) -> Float[np.ndarray, " frame"]:
     """Angle between vectors, in radians."""
     cosine = (unit(one) * unit(other)).sum(axis=1)
-    return np.arccos(np.clip(cosine, -1, 1))
+    angle: Float[np.ndarray, " frame"] = np.arccos(np.clip(cosine, -1, 1))
+    return angle
 
 
-def _softly_limited(angle: Float[np.ndarray, " frame"], limit: float) -> np.ndarray:
-    return limit * np.tanh(angle / limit)
+def _softly_limited(
+    angle: Float[np.ndarray, " frame"], limit: float
+) -> Float[np.ndarray, " frame"]:
+    limited: Float[np.ndarray, " frame"] = limit * np.tanh(angle / limit)
+    return limited

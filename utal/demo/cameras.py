@@ -26,8 +26,8 @@ class Camera:
     centre: tuple[float, float]
 
     def projected(
-        self, points: Float[np.ndarray, "*rest 3"]
-    ) -> tuple[Float[np.ndarray, "*rest 2"], Float[np.ndarray, "*rest"]]:
+        self, points: Float[np.ndarray, "point 3"]
+    ) -> tuple[Float[np.ndarray, "point 2"], Float[np.ndarray, " point"]]:
         """Places in the picture in drawn pixels, and depths in metres."""
         seen = (points - self.place) @ self.turn.T
         depth = np.maximum(seen[..., 2], 0.05)
@@ -40,7 +40,8 @@ class Camera:
             np.arange(HEIGHT * SHARP) + 0.5 - self.centre[1],
         )
         seen = np.stack([columns, rows, np.full_like(rows, self.focal)], axis=2) / self.focal
-        return seen @ self.turn
+        rays: Float[np.ndarray, "row column 3"] = seen @ self.turn
+        return rays
 
 
 def placed(stature: float, rng: np.random.Generator) -> Camera:

@@ -37,31 +37,37 @@ class Recording:
 
 def recorded(plan: Plan, skeletons: Skeletons) -> Recording:
     """Composes the motion of one video; the same plan gives the same motion."""
+    body = body_of(skeletons, plan.person)
+    postures = _relaxed(skeletons, plan.person, body)
+    num_repetitions = int(np.random.default_rng(plan.seed).integers(3, 7))
     for attempt in range(100):
         rng = np.random.default_rng([*plan.seed, attempt])
-        recording = _attempted(plan, skeletons, rng)
+        recording = _attempted(_Actor(skeletons, plan, body, postures, rng), num_repetitions)
         if MIN_S <= len(recording.joints) / plan.fps <= MAX_S:
             return recording
     raise AssertionError(f"no recording of a suitable length for {plan}")
 
 
-def truth_of(plans: Sequence[Plan], recordings: Sequence[Recording]) -> dict[str, object]:
-    """The annotation in ActivityNet's form: one segment per full repetition.
+def annotation(plan: Plan, recording: Recording) -> dict[str, object]:
+    """One video's entry in a file of ActivityNet's form: one segment per full repetition.
 
     Starts of other exercises count as background and are not annotated.
     """
-    database = {}
-    for plan, recording in zip(plans, recordings, strict=True):
-        label = EXERCISES[plan.exercise]
-        database[plan.name] = {
-            "subset": "test",
-            "duration": len(recording.joints) / plan.fps,
-            "annotations": [
-                {"segment": [first / plan.fps, limit / plan.fps], "label": label}
-                for first, limit in recording.repetitions
-            ],
-        }
-    return {"version": "composed from UI-PRMD", "taxonomy": [], "database": database}
+    limits = [[first / plan.fps, end / plan.fps] for first, end in recording.repetitions]
+    label = EXERCISES[plan.exercise]
+    return {
+        "subset": "test",
+        "duration": len(recording.joints) / plan.fps,
+        "annotations": [{"segment": segment, "label": label} for segment in limits],
+    }
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Clip:
+    """A piece of motion; a full repetition of the main exercise or background."""
+
+    joints: Joints
+    is_repetition: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,18 +81,18 @@ class _Actor:
     rng: np.random.Generator
 
 
-def _attempted(plan: Plan, skeletons: Skeletons, rng: np.random.Generator) -> Recording:
-    body = body_of(skeletons, plan.person)
-    actor = _Actor(skeletons, plan, body, _relaxed(skeletons, plan.person, body), rng)
-    rows = rng.permutation(skeletons.repetitions(plan.exercise, plan.person))
-    clips: list[tuple[Joints, bool]] = [(_opening(actor), False)]
-    for index, row in enumerate(rows[: rng.integers(3, 7)]):
+def _attempted(actor: _Actor, num_repetitions: int) -> Recording:
+    exercise, rng = actor.plan.exercise, actor.rng
+    rows = rng.permutation(actor.skeletons.repetitions(exercise, actor.plan.person)).tolist()
+    clips = [_Clip(_opening(actor))]
+    for index, row in enumerate(rows[:num_repetitions]):
         if index:
-            clips += [(clip, False) for clip in _pause(actor)]
-        clips.append((_repetition(actor, int(row), plan.exercise), True))
-    clips.append((_idle(actor), False))
+            clips += _pause(actor)
+        clips.append(_Clip(_repetition(actor, row, exercise), is_repetition=True))
+    clips.append(_Clip(_idle(actor)))
     if rng.random() < 0.4:
-        clips.append((_walk(actor, [(0.0, 0.0), _aside(rng, 1.0, 1.7)], (0.0, None)), False))
+        corners = [(0.0, 0.0), _aside(rng, 1.0, 1.7)]
+        clips.append(_Clip(_walk(actor, corners, (0.0, None))))
     return _joined(actor, clips)
 
 
@@ -97,7 +103,7 @@ def _relaxed(
     postures = []
     for exercise in _RELAXED:
         for row in skeletons.repetitions(exercise, person)[::3]:
-            joints = grounded(skeletons.joints(int(row)), body, exercise)
+            joints = grounded(skeletons.joints(row), body, exercise)
             postures += [joints[0], joints[-1]]
     return tuple(postures)
 
@@ -121,7 +127,7 @@ def _fragment(actor: _Actor) -> Joints:
     return joints[: max(2, round(min(share * len(joints), _MAX_FRAGMENT_S * actor.plan.fps)))]
 
 
-def _idle(actor: _Actor, shortest_s: float = 0.8, longest_s: float = 2.6) -> Joints:
+def _idle(actor: _Actor, shortest_s: float = 0.8, longest_s: float = 2.2) -> Joints:
     """Standing between two things."""
     chosen = actor.rng.permutation(len(actor.postures))[:3]
     num_frames = round(actor.rng.uniform(shortest_s, longest_s) * actor.plan.fps)
@@ -133,19 +139,20 @@ def _idle(actor: _Actor, shortest_s: float = 0.8, longest_s: float = 2.6) -> Joi
 def _opening(actor: _Actor) -> Joints:
     """Walks to the place, or stands there already."""
     if actor.rng.random() < 0.5:
-        return _idle(actor, 1.5, 3.5)
+        return _idle(actor, 1.2, 3.0)
     return _walk(actor, [_aside(actor.rng, 1.0, 1.7), (0.0, 0.0)], (None, 0.0))
 
 
-def _pause(actor: _Actor) -> list[Joints]:
+def _pause(actor: _Actor) -> list[_Clip]:
     """What happens between two repetitions: always some standing, often something else."""
     kind = actor.rng.random()
     if kind < 0.45:
-        return [_idle(actor)]
+        return [_Clip(_idle(actor))]
     if kind < 0.75:
-        return [_idle(actor, 0.6, 1.5), _fragment(actor), _idle(actor, 0.6, 1.5)]
+        pieces = (_idle(actor, 0.6, 1.2), _fragment(actor), _idle(actor, 0.6, 1.2))
+        return [_Clip(piece) for piece in pieces]
     corners = [(0.0, 0.0), _aside(actor.rng, 0.4, 0.8), (0.0, 0.0)]
-    return [_idle(actor, 0.6, 1.2), _walk(actor, corners, (0.0, 0.0))]
+    return [_Clip(_idle(actor, 0.6, 1.2)), _Clip(_walk(actor, corners, (0.0, 0.0)))]
 
 
 def _walk(
@@ -170,21 +177,20 @@ def _aside(rng: np.random.Generator, nearest: float, farthest: float) -> tuple[f
     return float(x), float(rng.uniform(-0.5, 0.3))
 
 
-def _joined(actor: _Actor, clips: Sequence[tuple[Joints, bool]]) -> Recording:
+def _joined(actor: _Actor, clips: Sequence[_Clip]) -> Recording:
     """All clips with a smooth passage before each but the first."""
-    parts = [clips[0][0]]
-    total = len(clips[0][0])
+    parts = [clips[0].joints]
+    total = len(parts[0])
     repetitions = []
     fps = actor.plan.fps
-    for clip, is_repetition in clips[1:]:
-        way = np.linalg.norm(clip[0] - parts[-1][-1], axis=1).max()
+    for clip in clips[1:]:
+        start, end = parts[-1][-1], clip.joints[0]
+        way = np.linalg.norm(end - start, axis=1).max()
         seconds = np.clip(0.3 + 0.4 * way, 0.4, 0.8) * actor.rng.uniform(0.9, 1.1)
         num_frames = round(float(seconds) * fps)
-        passage = passed(parts[-1][-1], clip[0], actor.body, num_frames=num_frames)
-        parts += [passage, clip]
-        total += len(passage)
-        if is_repetition:
-            repetitions.append((total, total + len(clip)))
-        total += len(clip)
+        parts += [passed(start, end, actor.body, num_frames=num_frames), clip.joints]
+        if clip.is_repetition:
+            repetitions.append((total + num_frames, total + num_frames + len(clip.joints)))
+        total += num_frames + len(clip.joints)
     size = actor.rng.uniform(0.9, 1.08)
     return Recording(np.concatenate(parts) * size, fps, tuple(repetitions))

@@ -1,14 +1,15 @@
 """Drawn people: rounded, shaded limbs and clothes, what is nearer over what is farther."""
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int32, UInt8
 
 from utal.demo.bodies import LEGS, UP, unit
 from utal.demo.cameras import Camera
-from utal.demo.surfaces import Colour
+from utal.demo.surfaces import Colour, dyed
 
 Picture = UInt8[np.ndarray, "row column 3"]
 
@@ -19,6 +20,13 @@ _CIRCLE = np.stack([f(np.arange(14) * 2 * np.pi / 14) for f in (np.cos, np.sin)]
 # Width, offset towards the light and brightness: a dark rim, the part itself, a light stripe.
 _LAYERS = ((1.0, 0.0, 0.6), (0.82, 0.14, 1.0), (0.4, 0.45, 1.16))
 _SKINS = ((150, 185, 225), (130, 165, 210), (100, 140, 190), (70, 105, 155), (50, 75, 115))
+_COARSE = 4  # shadows are soft: drawn small, then enlarged
+# fmt: off
+_SHADOW_BONES = (
+    (0, 2), (1, 0), (2, 4), (7, 11), (14, 18), (14, 15), (15, 16), (16, 17), (18, 19), (19, 20),
+    (20, 21), (7, 8), (8, 9), (11, 12), (12, 13), (7, 14), (11, 18),
+)
+# fmt: on
 _HAIRS = ((25, 25, 30), (40, 50, 70), (60, 85, 120), (90, 140, 180), (120, 120, 125))
 
 
@@ -56,11 +64,11 @@ class _Part:
 
 def dressed(rng: np.random.Generator) -> Outfit:
     """Random clothes whose parts differ in colour."""
-    hues = rng.permutation(12)[:3] * 15
+    hues: list[int] = (rng.permutation(12)[:3] * 15).tolist()
     return Outfit(
-        shirt=_dyed(hues[0], rng.integers(60, 200), rng.integers(100, 235)),
-        trousers=_dyed(hues[1], rng.integers(20, 130), rng.integers(50, 160)),
-        shoes=_dyed(hues[2], rng.integers(0, 150), rng.integers(40, 240)),
+        shirt=dyed(hues[0], rng.uniform(30, 160), rng.uniform(90, 230)),
+        trousers=dyed(hues[1], rng.uniform(10, 110), rng.uniform(45, 150)),
+        shoes=dyed(hues[2], rng.uniform(0, 120), rng.uniform(40, 230)),
         skin=_SKINS[rng.integers(len(_SKINS))],
         hair=_HAIRS[rng.integers(len(_HAIRS))],
         sleeve=float(rng.choice((0.3, 0.38, 1.0))),
@@ -91,12 +99,12 @@ def draw_person(
     bias = [0.0] * len(groups) + [-0.05] * 2 + [0.04] * 2
     groups += [_arm(joints, arm, outfit) for arm in _ARMS]
     groups += [_leg(joints, leg, outfit) for leg in LEGS]
-    depths = [
-        float(np.mean([camera.projected(part.centres)[1].mean() for part in group]))
-        for group in groups
-    ]
-    for index in np.argsort(np.add(depths, bias), kind="stable")[::-1]:
-        _draw(picture, groups[index], camera, light)
+    parts = [part for group in groups for part in group]
+    outlines, depths = _outlined(parts, camera, light)
+    first = np.cumsum([0, *map(len, groups)])
+    depth = np.add.reduceat(depths, first[:-1]) / np.diff(first) + bias
+    for index in np.argsort(depth, kind="stable")[::-1]:
+        _draw(picture, parts, outlines, range(first[index], first[index + 1]))
 
 
 def draw_shadow(
@@ -123,6 +131,8 @@ def draw_shadow(
     for joint, other in _SHADOW_BONES:
         width = int(widths[joint])
         cv2.line(mask, spots[joint].tolist(), spots[other].tolist(), 255, width, shift=_SHIFT)
+    for foot in (16, 20):
+        cv2.circle(mask, spots[foot].tolist(), int(widths[foot]) * 6, 255, -1, shift=_SHIFT)
     cv2.circle(mask, spots[5].tolist(), int(widths[5]) * 5, 255, -1, shift=_SHIFT)
     left, top, width, height = cv2.boundingRect(mask)
     if not width:
@@ -138,34 +148,6 @@ def draw_shadow(
     cv2.multiply(region, cv2.merge([kept] * 3), dst=region, scale=1 / 255)
 
 
-_COARSE = 4  # shadows are soft: drawn small, then enlarged
-_SHADOW_BONES = (
-    (0, 2),
-    (1, 0),
-    (2, 4),
-    (7, 11),
-    (14, 18),
-    (14, 15),
-    (15, 16),
-    (16, 17),
-    (18, 19),
-    (19, 20),
-    (20, 21),
-    (7, 8),
-    (8, 9),
-    (11, 12),
-    (12, 13),
-    (7, 14),
-    (11, 18),
-)
-
-
-def _dyed(hue: np.int64, saturation: np.int64, value: np.int64) -> Colour:
-    pixel = np.array([[[hue, saturation, value]]], np.uint8)
-    blue, green, red = cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0].tolist()
-    return blue, green, red
-
-
 def _trunk(joints: Float[np.ndarray, "22 3"], outfit: Outfit) -> list[_Part]:
     girth = outfit.girth
     waist, spine, chest, neck, head = joints[:5]
@@ -174,8 +156,9 @@ def _trunk(joints: Float[np.ndarray, "22 3"], outfit: Outfit) -> list[_Part]:
     hips = joints[[14, 18]]
     pelvis = np.concatenate([hips, waist[None]])
     breast = 0.75 * chest + 0.25 * spine
-    torso = np.array([*shoulders, breast, spine, *(0.35 * hips + 0.65 * waist)])
-    wide = tuple(girth * r for r in (0.055, 0.055, 0.105, 0.115, 0.105, 0.105))
+    belt = 0.55 * hips + 0.15 * waist + 0.3 * spine
+    torso = np.array([*shoulders, breast, spine, *belt])
+    wide = tuple(girth * r for r in (0.055, 0.055, 0.1, 0.11, 0.1, 0.1))
     return [
         _Part(np.array([neck, head + 0.02 * UP]), (0.052, 0.046), outfit.skin),
         _Part(pelvis, (0.088 * girth, 0.088 * girth, 0.11 * girth), outfit.trousers),
@@ -244,16 +227,33 @@ def _clothed(
     return parts
 
 
-def _draw(picture: Picture, parts: list[_Part], camera: Camera, light: tuple[float, float]) -> None:
+def _outlined(
+    parts: list[_Part], camera: Camera, light: tuple[float, float]
+) -> tuple[list[Int32[np.ndarray, "layer _ 2"]], Float[np.ndarray, " part"]]:
+    """Points whose hull is the part, for each layer, and the part's mean depth."""
+    places, depths = camera.projected(np.concatenate([part.centres for part in parts]))
+    radii = np.concatenate([part.radii for part in parts]) * camera.focal / depths
+    width, offset, _ = np.array(_LAYERS).T[..., None]
+    moved = places + (offset * radii)[..., None] * np.array(light)
+    circles = moved[..., None, :] + (width * radii)[..., None, None] * _CIRCLE
+    points = np.round(circles * 8).astype(np.int32)
+    limits = np.cumsum([0, *(len(part.radii) for part in parts)])
+    outlines = [
+        points[:, start:end].reshape(len(_LAYERS), -1, 2)
+        for start, end in itertools.pairwise(limits)
+    ]
+    return outlines, np.add.reduceat(depths, limits[:-1]) / np.diff(limits)
+
+
+def _draw(
+    picture: Picture,
+    parts: list[_Part],
+    outlines: list[Int32[np.ndarray, "layer _ 2"]],
+    chosen: range,
+) -> None:
     """Draws connected parts layer by layer, so that no rim cuts through a joint."""
-    shapes = []
-    for part in parts:
-        places, depths = camera.projected(part.centres)
-        shapes.append((places, np.array(part.radii) * camera.focal / depths, part.colour))
-    for width, offset, brightness in _LAYERS:
-        for places, radii, colour in shapes:
-            moved = places + offset * radii[:, None] * np.array(light)
-            circles = moved[:, None] + width * radii[:, None, None] * _CIRCLE
-            points = np.round(circles.reshape(-1, 2) * 8).astype(np.int32)
-            lit = tuple(min(255.0, brightness * value) for value in colour)
-            cv2.fillConvexPoly(picture, cv2.convexHull(points), lit, shift=_SHIFT)
+    for layer, (_, _, brightness) in enumerate(_LAYERS):
+        for index in chosen:
+            lit = [min(255.0, brightness * value) for value in parts[index].colour]
+            hull = cv2.convexHull(outlines[index][layer])
+            cv2.fillConvexPoly(picture, hull, lit, shift=_SHIFT)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Int32, UInt8
 
 from utal.demo.cameras import Camera
 from utal.demo.surfaces import Colour
@@ -97,7 +97,7 @@ def _distance(thing: Thing, camera: Camera) -> float:
         front = thing.z if isinstance(thing, Panel) else sum(thing.z) / 2
         centre = np.array([sum(thing.x) / 2, sum(thing.y) / 2, front])
     # Panels hang behind what stands in front of them.
-    return float(camera.projected(centre)[1]) + 3.0 * isinstance(thing, Panel)
+    return float(camera.projected(centre[None])[1][0]) + 3.0 * isinstance(thing, Panel)
 
 
 def _draw_panel(picture: Picture, panel: Panel, camera: Camera) -> None:
@@ -117,7 +117,7 @@ def _draw_panel(picture: Picture, panel: Panel, camera: Camera) -> None:
             face = [(left, low, z), (right, low, z), (right, high, z), (left, high, z)]
             _fill(picture, face, camera, panel.colour)
             shine = [face[3], face[2], (left, 0.5 * (low + high), z)]
-            _fill(picture, shine, camera, tuple(1.06 * value for value in panel.colour))
+            _fill(picture, shine, camera, panel.colour, 1.06)
 
 
 def _draw_box(picture: Picture, box: Box, camera: Camera) -> None:
@@ -187,6 +187,8 @@ def _line(
 
 def _spots(
     corners: Sequence[tuple[float, float, float]], camera: Camera
-) -> Float[np.ndarray, "corner 2"]:
+) -> Int32[np.ndarray, "corner 2"]:
     places, _ = camera.projected(np.array(corners))
-    return np.round(np.clip(places, -4000, 4000) * 8).astype(np.int32)
+    spots: Int32[np.ndarray, "corner 2"]
+    spots = np.round(np.clip(places, -4000, 4000) * 8).astype(np.int32)
+    return spots

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from utal.demo.composing import recorded, truth_of
+from utal.demo.composing import annotation, recorded
 from utal.demo.planning import Plan, planned
 from utal.demo.skeletons import load_skeletons
 from utal.errors import ConfigError, DataError
 from utal.files import write_text
+
+_VERSION = "composed from UI-PRMD"
+_Entry = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,11 @@ def compose(
     plans = planned(num_videos, load_skeletons().num_people, seed)
     try:
         videos.mkdir()
-        _render_all(plans, videos, workers or _num_processors(), on_done)
-        recordings = [recorded(plan, load_skeletons()) for plan in plans]
+        entries = _render_all(plans, videos, workers or _num_processors(), on_done)
+        database = {plan.name: entries[plan.name] for plan in plans}
+        content = {"version": _VERSION, "taxonomy": [], "database": database}
         truth = folder / "truth.json"
-        write_text(truth, json.dumps(truth_of(plans, recordings), indent=1) + "\n")
+        write_text(truth, json.dumps(content, indent=1) + "\n")
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from error
     return Composed(videos, truth)
@@ -93,17 +97,26 @@ def _render_all(
     videos: Path,
     workers: int,
     on_done: Callable[[str], None] | None,
-) -> None:
-    """Renders in fresh processes: a forked one may hang on locks that threads held."""
-    # The longest first would be better; lengths are alike enough.
-    with ProcessPoolExecutor(
-        min(workers, len(plans)), mp_context=get_context("spawn"), initializer=_alone
-    ) as pool:
+) -> dict[str, _Entry]:
+    """Renders here or in fresh processes: a forked one may hang on locks that threads held."""
+    entries: dict[str, _Entry] = {}
+    report = on_done or (lambda name: None)
+    if workers == 1:
+        for plan in plans:
+            entries[plan.name] = _render(plan, videos)
+            report(plan.name)
+        return entries
+    num = min(workers, len(plans))
+    with ProcessPoolExecutor(num, mp_context=get_context("spawn"), initializer=_alone) as pool:
         waiting = {pool.submit(_render, plan, videos): plan.name for plan in plans}
-        for done in as_completed(waiting):
-            done.result()
-            if on_done is not None:
-                on_done(waiting[done])
+        try:
+            for done in as_completed(waiting):
+                entries[waiting[done]] = done.result()
+                report(waiting[done])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return entries
 
 
 def _alone() -> None:
@@ -113,12 +126,14 @@ def _alone() -> None:
     cv2.setNumThreads(1)
 
 
-def _render(plan: Plan, videos: Path) -> None:
+def _render(plan: Plan, videos: Path) -> _Entry:
+    """Makes one video and returns what is true of it."""
     from utal.demo.rendering import frames, save_video, staged
 
     recording = recorded(plan, load_skeletons())
     stage = staged(plan, recording)
     save_video(videos / f"{plan.name}.mp4", frames(stage, recording, plan.seed), plan.fps)
+    return annotation(plan, recording)
 
 
 def _num_processors() -> int:

@@ -12,10 +12,15 @@ from utal.demo.bodies import (
     UP,
     Body,
     Joints,
+    Points,
+    forwards,
+    sideways,
     smoothstep,
+    unit,
     with_bones,
     with_legs,
 )
+from utal.demo.skeletons import PARENT
 
 _ARMS = ((7, 8, 9), (11, 12, 13))  # shoulder, elbow, wrist: left, right
 _STEP_S = 0.52
@@ -109,7 +114,7 @@ def passed(
     """
     share = np.arange(1, num_frames + 1) / (num_frames + 1)
     eased = smoothstep(share)[:, None, None]
-    joints = with_bones((1 - eased) * start + eased * end, body)
+    joints = _bent(start, end, body, eased)
     for side, (_, _, ankle, toe) in enumerate(LEGS):
         own = smoothstep(share / 0.62 if side == 0 else (share - 0.38) / 0.62)[:, None]
         far = np.linalg.norm((end[ankle] - start[ankle]) * (1, 0, 1))
@@ -124,6 +129,26 @@ def turned(joints: Joints, heading: Float[np.ndarray, " frame"]) -> Joints:
     sine, cosine = np.sin(heading)[:, None], np.cos(heading)[:, None]
     x, y, z = np.moveaxis(joints, 2, 0)
     return np.stack([cosine * x + sine * z, y, cosine * z - sine * x], axis=2)
+
+
+def _bent(
+    start: Float[np.ndarray, "22 3"],
+    end: Float[np.ndarray, "22 3"],
+    body: Body,
+    eased: Float[np.ndarray, "frame 1 1"],
+) -> Joints:
+    """Turns every bone from one direction to the other, arms around the trunk's front."""
+    joints: Joints = (1 - eased) * start + eased * end
+    ahead, aside = forwards(start[None])[0], sideways(start[None])[0]
+    for joint, parent in enumerate(PARENT[1:], start=1):
+        one, other = unit(start[joint] - start[parent]), unit(end[joint] - end[parent])
+        side = 1.0 if joint in (7, 8, 9) else -1.0 if joint in (11, 12, 13) else 0.0
+        # Opposite directions have no way between them: go outside and ahead.
+        detour = 0.35 * (1 - one @ other) * (ahead + side * aside) * abs(side)
+        share: Float[np.ndarray, "frame 1"] = eased[:, 0]
+        way = (1 - share) * one + share * other + 4 * share * (1 - share) * detour
+        joints[:, joint] = joints[:, parent] + unit(way) * body.bone[joint]
+    return joints
 
 
 def _drifting(
@@ -190,7 +215,7 @@ def _turn(
 
 def _footsteps(
     place: Float[np.ndarray, "frame 2"], heading: Float[np.ndarray, " frame"], fps: float
-) -> tuple[Joints, Joints]:
+) -> tuple[Points, Points]:
     """Ankles: while one foot stands, the other goes to where the body will be next."""
     num = len(place)
     step = round(_STEP_S * fps)

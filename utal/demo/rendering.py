@@ -1,6 +1,5 @@
 """From a composed motion to a video file: stage, frames, encoding."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from utal.errors import missing_extra
+from utal.files import replaced
 
 try:
     import av
@@ -77,18 +77,17 @@ def frames(stage: Stage, recording: Recording, seed: tuple[int, int]) -> Iterato
 
 def save_video(path: Path, pictures: Iterator[Picture], fps: float) -> None:
     """Encodes pictures as H.264 in MP4; the file appears only when it is complete."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with av.open(str(temporary), "w", format="mp4") as container:
+    with replaced(path) as file, av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=round(fps))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.thread_count = 1
-        stream.options = {"preset": "veryfast", "crf": "25"}
+        # x264's macroblock tree reads memory that nobody wrote: bytes would differ between runs.
+        stream.options = {"preset": "veryfast", "crf": "25", "x264-params": "mbtree=0"}
         for picture in pictures:
-            planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+            planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    os.replace(temporary, path)
 
 
 def _light(rng: np.random.Generator) -> Picture:
@@ -99,7 +98,8 @@ def _light(rng: np.random.Generator) -> Picture:
     vignette = 1 - rng.uniform(0.03, 0.2) * (x**2 + y**2)
     level = rng.uniform(0.8, 1.12) * gradient * vignette
     tint = 1 + rng.uniform(-0.05, 0.05) * np.array([1.0, 0.0, -1.0])
-    return np.clip(_UNIT * level[..., None] * tint, 0, 255).astype(np.uint8)
+    light: Picture = np.clip(_UNIT * level[..., None] * tint, 0, 255).astype(np.uint8)
+    return light
 
 
 def _grains(rng: np.random.Generator) -> tuple[tuple[Picture, Picture], ...]:

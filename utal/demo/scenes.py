@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import UInt8
 
@@ -17,6 +16,7 @@ from utal.demo.surfaces import (
     boards,
     bricks,
     carpet,
+    dyed,
     grass,
     hedge,
     outdoor_picture,
@@ -69,7 +69,7 @@ def built(kind: str, camera: Camera, rng: np.random.Generator) -> Scene:
     picture = np.clip(colours, 0, 255).astype(np.uint8)
     furnish(picture, things, camera, rng)
     slant = float(rng.choice((-1, 1)) * rng.uniform(0.15, 0.45 if is_room else 0.9))
-    shade = rng.uniform(0.25, 0.4) if is_room else rng.uniform(0.35, 0.55)
+    shade = rng.uniform(0.2, 0.34) if is_room else rng.uniform(0.28, 0.42)
     side = -np.sign(slant) * 0.7
     return Scene(picture, (slant, float(rng.uniform(-0.35, 0.1))), float(shade), (side, -0.6))
 
@@ -264,6 +264,4 @@ def _wood(rng: np.random.Generator) -> Colour:
 
 
 def _dyed(rng: np.random.Generator, saturation: tuple[int, int], value: tuple[int, int]) -> Colour:
-    pixel = [rng.integers(180), rng.integers(*saturation), rng.integers(*value)]
-    blue, green, red = cv2.cvtColor(np.array([[pixel]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0]
-    return float(blue), float(green), float(red)
+    return dyed(rng.uniform(0, 180), rng.uniform(*saturation), rng.uniform(*value))

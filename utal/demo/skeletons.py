@@ -52,9 +52,11 @@ class Skeletons:
         """Number of different people."""
         return int(self.person.max()) + 1
 
-    def repetitions(self, exercise: int, person: int) -> Integer[np.ndarray, " chosen"]:
+    def repetitions(self, exercise: int, person: int) -> list[int]:
         """Indices of all repetitions of an exercise by a person."""
-        return np.flatnonzero((self.exercise == exercise) & (self.person == person))
+        is_wanted = (self.exercise == exercise) & (self.person == person)
+        rows: list[int] = np.flatnonzero(is_wanted).tolist()
+        return rows
 
     def joints(self, repetition: int) -> Float[np.ndarray, "frame 22 3"]:
         """The joints of one repetition, in metres."""

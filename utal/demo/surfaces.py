@@ -11,9 +11,10 @@ from utal.demo.cameras import Camera
 
 Colour = tuple[float, float, float]
 Plane = Float[np.ndarray, "row column"]
+Noise = Float[np.ndarray, "128 128"]
 Colours = Float[np.ndarray, "row column 3"]
 # Brightness, about 1, at places on a surface in metres; the last argument is fixed noise.
-Pattern = Callable[[Plane, Plane, Plane], Plane]
+Pattern = Callable[[Plane, Plane, Noise], Plane]
 
 CEILING = 2.8
 
@@ -103,73 +104,89 @@ def outdoor_picture(place: Outdoors, camera: Camera, rng: np.random.Generator) -
     return np.where((ground < wall)[..., None], floor, behind)
 
 
-def noise_at(noise: Plane, u: Plane, v: Plane) -> Plane:
+def noise_at(noise: Noise, u: Plane, v: Plane) -> Plane:
     """Smooth noise, 0 to 1, that repeats every 128."""
     columns, rows = (np.mod(value, 127).astype(np.float32) for value in (u, v))
     smooth: Plane = cv2.remap(noise.astype(np.float32), columns, rows, cv2.INTER_LINEAR)
     return smooth
 
 
-def plain(u: Plane, v: Plane, noise: Plane) -> Plane:
+def plain(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Plaster: hardly any pattern."""
     return 0.96 + 0.05 * noise_at(noise, u * 3, v * 3) + 0.03 * noise_at(noise, u * 25, v * 25)
 
 
-def carpet(u: Plane, v: Plane, noise: Plane) -> Plane:
+def carpet(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Speckled, as carpet, concrete or gravel."""
     fine = noise_at(noise, u * 22, v * 22) + noise_at(noise, v * 47, u * 47)
-    return 0.8 + 0.14 * fine + 0.12 * noise_at(noise, u * 2, v * 2)
+    tone: Plane = 0.8 + 0.14 * fine + 0.12 * noise_at(noise, u * 2, v * 2)
+    return tone
 
 
-def grass(u: Plane, v: Plane, noise: Plane) -> Plane:
+def grass(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Tufts and worn places."""
     blades = noise_at(noise, u * 31, v * 12) + noise_at(noise, u * 13, v * 29)
-    return 0.55 + 0.3 * blades + 0.3 * noise_at(noise, u * 1.5, v * 1.5)
+    tone: Plane = 0.55 + 0.3 * blades + 0.3 * noise_at(noise, u * 1.5, v * 1.5)
+    return tone
 
 
-def planks(u: Plane, v: Plane, noise: Plane) -> Plane:
+def planks(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Wooden floor boards."""
     row = np.floor(u / 0.16)
     piece = np.floor(v / 1.1 + _hash(row, 0 * row))
     gap = (np.mod(u, 0.16) < 0.012) | (np.mod(v / 1.1 + _hash(row, 0 * row), 1) < 0.012)
     grain = noise_at(noise, u * 60, v * 5)
-    return (0.84 + 0.22 * _hash(row, piece) + 0.1 * grain) * np.where(gap, 0.7, 1)
+    floor: Plane = (0.84 + 0.22 * _hash(row, piece) + 0.1 * grain) * np.where(gap, 0.7, 1)
+    return floor
 
 
-def boards(u: Plane, v: Plane, noise: Plane) -> Plane:
+def boards(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Upright boards of a fence or panelling."""
     row = np.floor(u / 0.14)
     grain = noise_at(noise, u * 60, v * 4)
-    return (0.8 + 0.25 * _hash(row, 0 * row) + 0.1 * grain) * np.where(
-        np.mod(u, 0.14) < 0.014, 0.55, 1
-    )
+    tone = 0.8 + 0.25 * _hash(row, 0 * row) + 0.1 * grain
+    fence: Plane = tone * np.where(np.mod(u, 0.14) < 0.014, 0.55, 1)
+    return fence
 
 
-def tiles(u: Plane, v: Plane, noise: Plane) -> Plane:
+def tiles(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Square tiles of 45 cm."""
     tone = _hash(np.floor(u / 0.45), np.floor(v / 0.45))
     gap = (np.mod(u, 0.45) < 0.015) | (np.mod(v, 0.45) < 0.015)
-    return (0.9 + 0.1 * tone + 0.06 * noise_at(noise, u * 14, v * 14)) * np.where(gap, 0.78, 1)
+    stone = 0.9 + 0.1 * tone + 0.06 * noise_at(noise, u * 14, v * 14)
+    floor: Plane = stone * np.where(gap, 0.78, 1)
+    return floor
 
 
-def bricks(u: Plane, v: Plane, noise: Plane) -> Plane:
+def bricks(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Bricks in running bond, with light joints."""
     row = np.floor(v / 0.11)
     shifted = u + 0.14 * np.mod(row, 2)
     gap = (np.mod(v, 0.11) < 0.016) | (np.mod(shifted, 0.28) < 0.016)
     tone = _hash(np.floor(shifted / 0.28), row)
-    return np.where(gap, 1.15, 0.75 + 0.3 * tone) + 0.08 * noise_at(noise, u * 40, v * 40) - 0.04
+    rough = 0.08 * noise_at(noise, u * 40, v * 40) - 0.04
+    wall: Plane = np.where(gap, 1.15, 0.75 + 0.3 * tone) + rough
+    return wall
 
 
-def stripes(u: Plane, v: Plane, noise: Plane) -> Plane:
+def stripes(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Striped wallpaper."""
-    return np.where(np.mod(u, 0.3) < 0.15, 0.95, 1.05) * plain(u, v, noise)
+    paper: Plane = np.where(np.mod(u, 0.3) < 0.15, 0.95, 1.05) * plain(u, v, noise)
+    return paper
 
 
-def hedge(u: Plane, v: Plane, noise: Plane) -> Plane:
+def hedge(u: Plane, v: Plane, noise: Noise) -> Plane:
     """Leaves in light and shade."""
     leaves = noise_at(noise, u * 9, v * 9) + noise_at(noise, u * 23, v * 23)
-    return 0.35 + 0.45 * leaves + 0.15 * noise_at(noise, u * 2, v * 2)
+    tone: Plane = 0.35 + 0.45 * leaves + 0.15 * noise_at(noise, u * 2, v * 2)
+    return tone
+
+
+def dyed(hue: float, saturation: float, value: float) -> Colour:
+    """Blue, green and red of a hue (0 to 180), saturation and brightness (0 to 255)."""
+    pixel = np.array([[[hue, saturation, value]]], np.uint8)
+    blue, green, red = cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0].tolist()
+    return blue, green, red
 
 
 def _way(direction: Plane, distance: float) -> Plane:
@@ -179,7 +196,7 @@ def _way(direction: Plane, distance: float) -> Plane:
     return np.where(way > 1e-6, way, 1e6)
 
 
-def _coloured(surface: tuple[Colour, Pattern], u: Plane, v: Plane, noise: Plane) -> Colours:
+def _coloured(surface: tuple[Colour, Pattern], u: Plane, v: Plane, noise: Noise) -> Colours:
     colour, pattern = surface
     result: Colours = np.array(colour) * pattern(u, v, noise)[..., None]
     return result
