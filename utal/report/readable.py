@@ -22,15 +22,16 @@ def strengths(segments: Segments) -> Float[np.ndarray, " segment"]:
     all others down. Values above 1 occur; scores at or below zero have strength 0, since inside
     them is nothing that the surroundings lack.
     """
+    score = np.where(np.isfinite(segments.score), segments.score, 0.0)
     strength = np.zeros(len(segments))
     for cluster in np.unique(segments.cluster):
         rows = np.flatnonzero(segments.cluster == cluster)
         best = np.full(len(segments.names), -np.inf)
-        np.maximum.at(best, segments.video[rows], segments.score[rows])
-        reference = np.quantile(best[np.isfinite(best)], 0.9) if np.isfinite(best).any() else 0.0
+        np.maximum.at(best, segments.video[rows], score[rows])
+        reference = np.quantile(best[np.isfinite(best)], 0.9)
         if reference > 0:
-            strength[rows] = np.maximum(segments.score[rows] / reference, 0.0)
-    return np.nan_to_num(strength, nan=0.0, posinf=1.0)
+            strength[rows] = np.maximum(score[rows] / reference, 0.0)
+    return strength
 
 
 def uncovered(

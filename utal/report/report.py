@@ -84,6 +84,7 @@ def write_report(
         num_clusters=num_clusters,
         cluster_names=names,
         cards=cards,
+        num_recurring=sum(card.num_videos > 1 or len(ordered) == 1 for card in cards),
         data=Markup(script_json(data)),  # safe: `script_json` leaves nothing that markup can use
         share=int(100 * SHARE),
         num_segments=len(segments) + num_left_out,
@@ -93,6 +94,7 @@ def write_report(
         warnings=warnings,
         settings=settings or {},
         scores=scores,
+        has_truth=truth is not None,
         **_in_numbers(segments.take(readable), num_clusters, ordered),
         **_in_pictures(cards, ordered, on_progress),
     )

@@ -53,6 +53,13 @@
     most: ([, a], [, b]) => b.length - a.length,
   };
 
+  let waiting = false;
+  function refreshSoon() { // a dragged slider tells more often than a screen can show
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => { waiting = false; refresh(); }, 20);
+  }
+
   function refresh() {
     const wanted = state.find.toLocaleLowerCase();
     listed = data.videos
@@ -270,7 +277,7 @@
     });
   }
   function listen(id, kind, apply) {
-    $(id).addEventListener(kind, (event) => { apply(event.target); refresh(); });
+    $(id).addEventListener(kind, (event) => { apply(event.target); refreshSoon(); });
   }
   listen("share", "input", (input) => {
     state.share = Number(input.value);
