@@ -1,4 +1,6 @@
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +45,23 @@ def test_pictures_show_their_moments_in_any_order(tmp_path: Path, keyframe_every
 
 def test_time_counts_from_the_first_frame(tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.mkv", shift_s=7)
-    assert [seconds(p) for p in grab(video, [0.0, 8.0])] == pytest.approx([0.0, 8.0], abs=0.15)
+    moments = [0.0, 0.4, 8.0, 8.6]
+    assert [seconds(p) for p in grab(video, moments)] == pytest.approx(moments, abs=0.15)
+
+
+def test_gaps_are_jumped_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "v.mp4")
+    decoded: list[float] = []
+
+    def counted(*arguments: Any) -> Iterator[Any]:
+        for frame in original(*arguments):
+            decoded.append(frame.time)
+            yield frame
+
+    original = thumbnails._decoded
+    monkeypatch.setattr(thumbnails, "_decoded", counted)
+    grab(video, [0.0, 9.5])
+    assert len(decoded) < 30
 
 
 def test_a_moment_outside_gives_the_nearest_frame(tmp_path: Path) -> None:
