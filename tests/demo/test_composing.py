@@ -1,100 +1,146 @@
-import itertools
 import json
-from collections import Counter
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from utal.demo.composing import annotation, recorded
-from utal.demo.planning import MAIN_EXERCISES, SCENES, planned
-from utal.demo.skeletons import EXERCISES, load_skeletons
+from utal.demo import composing
+from utal.demo.planning import planned
+from utal.demo.recordings import Recording, recorded
+from utal.demo.skeletons import load_skeletons
+from utal.errors import ConfigError, DataError
 
-NUM_VIDEOS = 42
+av = pytest.importorskip("av")
+rendering = pytest.importorskip("utal.demo.rendering")
 
-
-@pytest.fixture(scope="module")
-def plans():
-    return planned(NUM_VIDEOS, 10, 0)
-
-
-@pytest.fixture(scope="module")
-def recordings(plans):
-    return [recorded(plan, load_skeletons()) for plan in plans]
+PLANS = planned(42, 10, 0)
 
 
-def test_exercises_people_and_scenes_are_dealt_evenly(plans):
-    for values, expected in (
-        ([plan.exercise for plan in plans], MAIN_EXERCISES),
-        ([plan.person for plan in plans], range(10)),
-        ([plan.scene for plan in plans], SCENES),
-    ):
-        counts = Counter(values)
-        assert set(counts) == set(expected)
-        assert max(counts.values()) - min(counts.values()) <= 1
+@pytest.fixture
+def short(monkeypatch):
+    """Composes recordings of two seconds only."""
+
+    def two_seconds(plan, skeletons):
+        whole = recorded(plan, skeletons)
+        return replace(whole, joints=whole.joints[: round(2 * plan.fps)], repetitions=((5, 40),))
+
+    monkeypatch.setattr(composing, "recorded", two_seconds)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_neither_scene_nor_person_nor_rate_tells_the_exercise(seed):
-    plans = planned(NUM_VIDEOS, 10, seed)
-    for name in ("scene", "person"):
-        pairs = Counter((getattr(plan, name), plan.exercise) for plan in plans)
-        assert max(pairs.values()) == 1
-        for value in {getattr(plan, name) for plan in plans}:
-            assert len({plan.exercise for plan in plans if getattr(plan, name) == value}) >= 4
-    rates = {Counter(p.fps for p in plans if p.exercise == e)[25.0] for e in MAIN_EXERCISES}
-    assert rates == {5}
+def read(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        pictures = [frame.to_ndarray(format="bgr24") for frame in container.decode(stream)]
+        return stream.average_rate, stream.codec_context.name, np.array(pictures)
 
 
-def test_names_do_not_tell_the_exercise(plans):
-    by_name = [plan.exercise for plan in sorted(plans, key=lambda plan: plan.name)]
-    assert [plan.name for plan in plans[:2]] == ["recording_01", "recording_02"]
-    repeats = sum(a == b for a, b in itertools.pairwise(by_name))
-    assert repeats < 15, "files of one exercise must not lie side by side"
+@pytest.mark.parametrize("fps", [25.0, 24.0, 30.0])
+def test_a_video_opens_and_moves(tmp_path, fps):
+    plan = next(plan for plan in PLANS if plan.fps == fps)
+    whole = recorded(plan, load_skeletons())
+    first = whole.repetitions[0][0]
+    recording = Recording(whole.joints[first : first + round(2 * fps)], fps, ((0, 10),))
+    stage = rendering.staged(plan, recording)
+    path = tmp_path / "a.mp4"
+    rendering.save_video(path, rendering.frames(stage, recording, plan.seed), fps)
+    rate, codec, pictures = read(path)
+    assert (float(rate), codec) == (fps, "h264")
+    assert pictures.shape == (round(2 * fps), 240, 320, 3)
+    changed = np.abs(np.diff(pictures[::10].astype(int), axis=0)).max(axis=(0, 3))
+    assert (changed > 40).mean() > 0.005, "the person moves"
+    assert (changed > 40).mean() < 0.4, "the place does not"
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_truth_is_consistent(plans, recordings):
-    for plan, recording in zip(plans, recordings, strict=True):
-        entry = json.loads(json.dumps(annotation(plan, recording)))
-        assert entry["subset"] == "test"
-        segments = np.array([row["segment"] for row in entry["annotations"]])
-        assert 20 <= entry["duration"] <= 40
-        assert 3 <= len(segments) <= 6
-        assert {row["label"] for row in entry["annotations"]} == {EXERCISES[plan.exercise]}
-        assert segments[0, 0] > 0
-        assert segments[-1, 1] < entry["duration"]
-        assert (segments[:, 0] < segments[:, 1]).all()
-        assert (segments[1:, 0] - segments[:-1, 1] > 1.0).all(), "background lies in between"
-        frames = segments * plan.fps
-        np.testing.assert_allclose(frames, np.round(frames), atol=1e-6)
-        assert entry["duration"] * plan.fps == pytest.approx(len(recording.joints))
+@pytest.mark.parametrize("index", [0, 8, 20])
+def test_drawing_only_where_something_changed_changes_nothing(monkeypatch, index):
+    plan = PLANS[index]
+    whole = recorded(plan, load_skeletons())
+    recording = Recording(whole.joints[::45], plan.fps, ())
+    stage = rendering.staged(plan, recording)
+    quick = list(rendering.frames(stage, recording, plan.seed))
+    monkeypatch.setattr(rendering, "_touched", lambda *_: (slice(0, 240), slice(0, 320)))
+    np.testing.assert_array_equal(quick, list(rendering.frames(stage, recording, plan.seed)))
 
 
-def test_motion_is_smooth_and_finite(recordings):
-    for recording in recordings:
-        speed = np.linalg.norm(np.diff(recording.joints, axis=0), axis=2) * recording.fps
-        assert np.isfinite(recording.joints).all()
-        assert speed.max() < 12, "metres per second; a jump would be far more"
-        assert np.median(speed) < 1
+def test_a_person_fills_about_half_of_the_height():
+    for plan in PLANS[:6]:
+        recording = recorded(plan, load_skeletons())
+        camera = rendering.staged(plan, recording).camera
+        calm = np.argmax(recording.joints[:, 5, 1] > np.median(recording.joints[:, 5, 1]))
+        places, _ = camera.projected(recording.joints[calm])
+        assert 0.4 < np.ptp(places[:, 1]) / 480 < 0.8
 
 
-def test_standing_between_repetitions_is_calm_but_not_frozen(recordings):
-    """Somewhere between two repetitions there is standing, which sways."""
-    for recording in recordings[:12]:
-        (_, end), (start, _) = recording.repetitions[:2]
-        pause = recording.joints[end:start, :14]
-        speed = np.linalg.norm(np.diff(pause, axis=0), axis=2).mean(axis=1) * recording.fps
-        assert speed.min() < 0.1
-        assert speed.min() > 0
+@pytest.mark.usefixtures("short")
+def test_composing_twice_gives_the_same_bytes(tmp_path):
+    named = []
+    one, other = tmp_path / "one", tmp_path / "other"
+    file = composing.compose(one, num_videos=2, workers=1, on_done=named.append)
+    composing.compose(other, num_videos=2, workers=1)
+    files = sorted(path.name for path in (one / "videos").iterdir())
+    assert files == ["recording_01.mp4", "recording_02.mp4"]
+    assert sorted(named) == ["recording_01", "recording_02"]
+    assert file == one / "truth.json"
+    for name in ("truth.json", *(f"videos/{name}" for name in files)):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    truth = json.loads(file.read_text(encoding="utf-8"))
+    assert set(truth) == {"version", "taxonomy", "database"}
+    assert list(truth["database"]) == ["recording_01", "recording_02"]
+    assert truth["database"]["recording_01"]["annotations"][0]["segment"] == [5 / 30, 40 / 30]
 
 
-def test_same_seed_same_motion_other_seed_other_motion(plans, recordings):
-    again = recorded(planned(NUM_VIDEOS, 10, 0)[7], load_skeletons())
-    np.testing.assert_array_equal(again.joints, recordings[7].joints)
-    assert again.repetitions == recordings[7].repetitions
-    assert planned(NUM_VIDEOS, 10, 0) == plans
-    assert planned(NUM_VIDEOS, 10, 1) != plans
+@pytest.mark.usefixtures("short")
+def test_another_seed_gives_other_videos(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    composing.compose(one, num_videos=1, workers=1)
+    composing.compose(other, num_videos=1, workers=1, seed=1)
+    name = "videos/recording_01.mp4"
+    assert (one / name).read_bytes() != (other / name).read_bytes()
 
 
-def test_few_videos_are_possible():
-    assert len(planned(1, 10, 0)) == 1
-    assert len({plan.exercise for plan in planned(6, 10, 3)}) == 6
+@pytest.mark.usefixtures("short")
+def test_finished_work_is_kept_and_anything_else_refused(tmp_path, monkeypatch):
+    truth = composing.compose(tmp_path / "one", num_videos=2, workers=1)
+    named = []
+    with monkeypatch.context() as patch:
+        patch.delattr(composing, "_render_all")
+        again = composing.compose(tmp_path / "one", num_videos=2, on_done=named.append)
+    assert again == truth
+    assert named == ["recording_01", "recording_02"]
+    for wrong in ({"num_videos": 2, "seed": 1}, {"num_videos": 1}):
+        with pytest.raises(DataError, match="expected an empty folder"):
+            composing.compose(tmp_path / "one", **wrong)
+    (tmp_path / "one" / "videos" / "recording_02.mp4").unlink()
+    with pytest.raises(DataError, match="expected an empty folder"):
+        composing.compose(tmp_path / "one", num_videos=2)
+
+
+def test_a_used_folder_is_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(DataError, match=r"expected an empty folder, found mine\.txt"):
+        composing.compose(tmp_path, num_videos=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="no folder to write to"):
+        composing.compose(tmp_path / "file" / "below", num_videos=1)
+
+
+@pytest.mark.parametrize("wrong", [{"num_videos": 0}, {"workers": 0}, {"seed": -1}])
+def test_impossible_numbers_are_refused(tmp_path, wrong):
+    with pytest.raises(ConfigError, match="at least"):
+        composing.compose(tmp_path / "new", **wrong)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("module", "package"), [("av", "av"), ("cv2", "opencv-contrib")])
+def test_missing_packages_are_named(tmp_path, monkeypatch, module, package):
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "utal.demo.rendering")
+    with pytest.raises(ConfigError, match=rf"{package}.*pip install 'utal\[video\]'"):
+        composing.compose(tmp_path / "new", num_videos=1)
+    assert not (tmp_path / "new").exists()

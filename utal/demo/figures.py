@@ -107,6 +107,15 @@ def draw_person(
         _draw(picture, parts, outlines, range(first[index], first[index + 1]))
 
 
+def fallen(
+    joints: Float[np.ndarray, "22 3"], sun: tuple[float, float]
+) -> Float[np.ndarray, "22 3"]:
+    """Where the shadows of joints lie on the floor."""
+    places: Float[np.ndarray, "22 3"]
+    places = joints * (1, 0, 1) + joints[:, 1:2] * np.array([sun[0], 0, sun[1]])
+    return places
+
+
 def draw_shadow(
     picture: Picture,
     joints: Float[np.ndarray, "22 3"],
@@ -123,8 +132,7 @@ def draw_shadow(
         sun: how far a shadow falls along x and z per metre of height.
         strength: share of light that is missing, 0 to 1.
     """
-    fallen = joints * (1, 0, 1) + joints[:, 1:2] * np.array([sun[0], 0, sun[1]])
-    places, depths = camera.projected(fallen)
+    places, depths = camera.projected(fallen(joints, sun))
     widths = np.maximum(1, 0.11 * camera.focal / depths / _COARSE).astype(int)
     mask = np.zeros((picture.shape[0] // _COARSE, picture.shape[1] // _COARSE), np.uint8)
     spots = np.round(places / _COARSE * 8).astype(int)
