@@ -66,8 +66,8 @@ def dressed(rng: np.random.Generator) -> Outfit:
     """Random clothes whose parts differ in colour."""
     hues: list[int] = (rng.permutation(12)[:3] * 15).tolist()
     return Outfit(
-        shirt=dyed(hues[0], rng.uniform(30, 160), rng.uniform(90, 230)),
-        trousers=dyed(hues[1], rng.uniform(10, 110), rng.uniform(45, 150)),
+        shirt=dyed(hues[0], rng.uniform(30, 160), rng.uniform(110, 235)),
+        trousers=dyed(hues[1], rng.uniform(10, 110), rng.uniform(55, 160)),
         shoes=dyed(hues[2], rng.uniform(0, 120), rng.uniform(40, 230)),
         skin=_SKINS[rng.integers(len(_SKINS))],
         hair=_HAIRS[rng.integers(len(_HAIRS))],

@@ -125,7 +125,7 @@ def _light(rng: np.random.Generator) -> Picture:
     angle = rng.uniform(0, 2 * np.pi)
     gradient = 1 + rng.uniform(0, 0.16) * (np.cos(angle) * x + np.sin(angle) * y)
     vignette = 1 - rng.uniform(0.03, 0.2) * (x**2 + y**2)
-    level = rng.uniform(0.8, 1.12) * gradient * vignette
+    level = rng.uniform(0.88, 1.12) * gradient * vignette
     tint = 1 + rng.uniform(-0.05, 0.05) * np.array([1.0, 0.0, -1.0])
     light: Picture = np.clip(_UNIT * level[..., None] * tint, 0, 255).astype(np.uint8)
     return light
