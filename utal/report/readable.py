@@ -11,7 +11,9 @@ from jaxtyping import Bool, Float
 
 from utal.records import Segments
 
-SHARE = 0.5  # what the report and the tables start from; the page has a slider for it
+# What the report and the tables start from; the page has a slider for it. On planted actions the
+# chosen segments agree best with the truth (F1 at IoU 0.5) between 0.5 and 0.6, at any noise tried.
+SHARE = 0.5
 
 
 def strengths(segments: Segments) -> Float[np.ndarray, " segment"]:
