@@ -9,6 +9,7 @@ import torch
 
 from utal import config, runs
 from utal.corpus import Corpus
+from utal.decoding.readable import readable
 from utal.errors import ConfigError, DataError
 from utal.formats.activitynet import write_detections
 from utal.formats.csv import write_segments
@@ -16,7 +17,6 @@ from utal.health import complaints
 from utal.loop import localize, rounds
 from utal.packs import Axis, read_corpus
 from utal.records import Found, PseudoLabels, Round, Segments
-from utal.report.readable import readable
 from utal.round_files import save_round
 from utal.runs import Request, Run
 from utal.sizing import sized
@@ -199,8 +199,8 @@ def corpus_of(
         return read_corpus(source, subset=subset, axis=axis, on_note=on_note), ()
     check_source(source)
     from utal.video.extract import extract
-    from utal.video.frames import find_videos
     from utal.video.motion import Motion
+    from utal.video.sources import find_videos
 
     videos = find_videos(source)
     on_done = on_start(len(videos))

@@ -165,7 +165,7 @@ def environment() -> dict[str, Any]:
         "av",
         "opencv-contrib-python-headless",
     )
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in packages:
         try:
             versions[package] = metadata.version(package)

@@ -160,3 +160,19 @@ def test_zero_weight_is_an_absent_video() -> None:
     without = loss(network(fewer.features, fewer.mask), fewer, 0.0)
     for term in without:
         torch.testing.assert_close(with_zero[term], without[term])
+
+
+def test_certainty_has_a_finite_gradient() -> None:
+    """A softmax reaches 1 and 0 exactly in float32; the released BCELoss survives that."""
+    from utal.losses.classification import distribution_cross_entropy
+
+    for target in (0, 1):
+        logits = torch.tensor([[200.0, 0.0]], requires_grad=True)
+        probability = torch.softmax(logits, dim=1)
+        targets = torch.eye(2)[[target]]
+        loss = distribution_cross_entropy(probability, targets, max_divisor=20)
+        expected = torch.nn.functional.binary_cross_entropy(probability, targets)
+        torch.testing.assert_close(loss[0], expected)
+        loss.sum().backward()
+        assert logits.grad is not None
+        assert torch.isfinite(logits.grad).all()

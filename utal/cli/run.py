@@ -107,8 +107,8 @@ def probe(
     """Say what is in video files, and what is broken. Exit code 1 if a file cannot be used."""
     from rich.table import Table
 
-    from utal.video.frames import find_videos
     from utal.video.probe import probe as probe_video
+    from utal.video.sources import find_videos
 
     table = Table("video", "length", "fps", "VFR", "codec", "size", "turn", "bad", "problem")
     broken = 0
@@ -129,8 +129,8 @@ def extract(
     """Turn videos into a feature pack with the weight-free motion encoder; resumes by itself."""
     from utal import progress
     from utal.video.extract import extract as run_extract
-    from utal.video.frames import find_videos
     from utal.video.motion import Motion
+    from utal.video.sources import find_videos
 
     shown, found = console(), find_videos(videos)
     with resumable(out), progress.stage(shown, "Watching videos", len(found)) as advance:

@@ -51,7 +51,7 @@ def placed(stature: float, rng: np.random.Generator) -> Camera:
         stature: height of the person in metres.
         rng: where angle, distance, height and framing come from.
     """
-    yaw = np.radians(rng.uniform(-35, 35))
+    yaw = np.radians(rng.uniform(-25, 25))
     distance, height = rng.uniform(3.4, 5.2), rng.uniform(1.0, 1.7)
     place = np.array([distance * np.sin(yaw), height, distance * np.cos(yaw)])
     pitch = np.arctan2(height - 0.9, distance) + np.radians(rng.uniform(-2, 3))

@@ -39,7 +39,7 @@ def recorded(plan: Plan, skeletons: Skeletons) -> Recording:
     """Composes the motion of one video; the same plan gives the same motion."""
     body = body_of(skeletons, plan.person)
     postures = _relaxed(skeletons, plan.person, body)
-    num_repetitions = int(np.random.default_rng(plan.seed).integers(3, 7))
+    num_repetitions = int(np.random.default_rng(plan.seed).integers(5, 8))
     for attempt in range(100):
         rng = np.random.default_rng([*plan.seed, attempt])
         recording = _attempted(_Actor(skeletons, plan, body, postures, rng), num_repetitions)
@@ -90,7 +90,7 @@ def _attempted(actor: _Actor, num_repetitions: int) -> Recording:
             clips += _pause(actor)
         clips.append(_Clip(_repetition(actor, row, exercise), is_repetition=True))
     clips.append(_Clip(_idle(actor)))
-    if rng.random() < 0.4:
+    if rng.random() < 0.2:
         corners = [(0.0, 0.0), _aside(rng, 1.0, 1.7)]
         clips.append(_Clip(_walk(actor, corners, (0.0, None))))
     return _joined(actor, clips)
@@ -127,7 +127,7 @@ def _fragment(actor: _Actor) -> Joints:
     return joints[: max(2, round(min(share * len(joints), _MAX_FRAGMENT_S * actor.plan.fps)))]
 
 
-def _idle(actor: _Actor, shortest_s: float = 0.8, longest_s: float = 2.2) -> Joints:
+def _idle(actor: _Actor, shortest_s: float = 0.6, longest_s: float = 1.8) -> Joints:
     """Standing between two things."""
     chosen = actor.rng.permutation(len(actor.postures))[:3]
     num_frames = round(actor.rng.uniform(shortest_s, longest_s) * actor.plan.fps)
@@ -146,9 +146,9 @@ def _opening(actor: _Actor) -> Joints:
 def _pause(actor: _Actor) -> list[_Clip]:
     """What happens between two repetitions: always some standing, often something else."""
     kind = actor.rng.random()
-    if kind < 0.45:
+    if kind < 0.7:
         return [_Clip(_idle(actor))]
-    if kind < 0.75:
+    if kind < 0.85:
         pieces = (_idle(actor, 0.6, 1.2), _fragment(actor), _idle(actor, 0.6, 1.2))
         return [_Clip(piece) for piece in pieces]
     corners = [(0.0, 0.0), _aside(actor.rng, 0.4, 0.8), (0.0, 0.0)]

@@ -43,11 +43,13 @@ class KMeans:
 
     Attributes:
         num_starts: restarts of which the tightest grouping is kept.
+        centred: see `descriptors`; ours, no paper's.
 
     Source: FEEL Sec. 3.1; released FEEL code ran with 10 starts, then scikit-learn's default.
     """
 
     num_starts: int = 10
+    centred: bool = False
 
     def __post_init__(self) -> None:
         if self.num_starts < 1:
@@ -61,7 +63,7 @@ class KMeans:
         Raises:
             DataError: fewer (distinct) videos than clusters.
         """
-        points = descriptors(views)
+        points = descriptors(views, centred=self.centred)
         order = _canonical_order(points)
         _check_enough(points[order], num_clusters)
         model = LloydKMeans(num_clusters, n_init=self.num_starts, random_state=seed % 2**32)

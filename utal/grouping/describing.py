@@ -47,8 +47,16 @@ def unit_length(vector: Float[Tensor, " channel"]) -> Float[Tensor, " channel"]:
     return torch.nn.functional.normalize(vector, dim=0)
 
 
-def descriptors(views: Sequence[View]) -> Float[np.ndarray, "video descriptor"]:
+def descriptors(
+    views: Sequence[View], *, centred: bool = False
+) -> Float[np.ndarray, "video descriptor"]:
     """The vectors of all views as one float64 table, one row per video.
+
+    Args:
+        views: of all videos.
+        centred: subtract the mean over the videos, then make rows unit length. What all videos
+            have in common, the look of standing and walking people for one, then no longer
+            hides in what they differ.
 
     Raises:
         DataError: there is no video, the vectors differ in length or one is not finite.
@@ -65,7 +73,13 @@ def descriptors(views: Sequence[View]) -> Float[np.ndarray, "video descriptor"]:
             f"descriptor of video number {int(finite.argmin())} holds NaN or infinity; "
             "check its features"
         )
-    return table
+    return _centred(table) if centred else table
+
+
+def _centred(table: Float[np.ndarray, "video descriptor"]) -> np.ndarray:
+    table = table - table.mean(axis=0)
+    lengths = np.linalg.norm(table, axis=1, keepdims=True)
+    return np.asarray(table / np.where(lengths > 0, lengths, 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ distance 1.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import torch
@@ -40,24 +41,29 @@ class ReciprocalJaccard:
     The confidence is minus the re-ranked distance. A cluster may lose all its videos.
 
     Attributes:
-        num_reciprocal: l, how many neighbours may be mutual ones.
-        num_expansion: neighbours, the point itself included, over which encodings are averaged.
+        num_reciprocal: l, how many neighbours may be mutual ones; `None`: as many as a cluster of
+            mean size has members, at most 20.
+        num_expansion: neighbours, the point itself included, over which encodings are averaged;
+            `None`: a third of a cluster of mean size, at most 6.
         jaccard_weight: gamma, share of the Jaccard distance; the rest is the normalised distance.
         expansion_strict: more than two thirds must be shared instead of at least two thirds.
+        centred: see `descriptors`; ours, no paper's.
 
     Source: FEEL Sec. 3.2, clustering confidence improvement. "l set to 20 and 6" are the first two
     numbers in the released code, which also compares strictly.
     """
 
-    num_reciprocal: int = 20
-    num_expansion: int = 6
+    num_reciprocal: int | None = 20
+    num_expansion: int | None = 6
     jaccard_weight: float = 0.7
     expansion_strict: bool = False
+    centred: bool = False
 
     def __post_init__(self) -> None:
         for name in ("num_reciprocal", "num_expansion"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} must be at least 1, got {value}")
         if not 0 <= self.jaccard_weight <= 1:
             raise ConfigError(f"jaccard_weight must lie in [0, 1], got {self.jaccard_weight}")
 
@@ -65,13 +71,13 @@ class ReciprocalJaccard:
         self, views: Sequence[View], clustering: Clustering, num_clusters: int
     ) -> Clustering:
         """Nearest cluster of each video, of equally near ones the first; empty ones stay empty."""
-        points = descriptors(views)
+        points = descriptors(views, centred=self.centred)
         present, centres = member_means(points, clustering.labels.cpu().numpy())
         distance = reranked_distances(
             points,
             centres,
-            num_reciprocal=self.num_reciprocal,
-            num_expansion=self.num_expansion,
+            num_reciprocal=self.num_reciprocal or min(20, ceil(len(points) / num_clusters)),
+            num_expansion=self.num_expansion or min(6, ceil(len(points) / num_clusters / 3)),
             jaccard_weight=self.jaccard_weight,
             expansion_strict=self.expansion_strict,
         )

@@ -33,6 +33,12 @@ def distribution_cross_entropy(
     Source: CoLA, released code (`BCELoss` on softmax outputs); the divisor is ours.
     """
     labels = targets / targets.sum(dim=1, keepdim=True)
-    positive = labels * torch.log(probability).clamp(min=-100)
-    negative = (1 - labels) * torch.log1p(-probability).clamp(min=-100)
+    positive = labels * _bounded_log(probability)
+    negative = (1 - labels) * _bounded_log(1 - probability)
     return -(positive + negative).sum(dim=1) / min(targets.shape[1], max_divisor)
+
+
+def _bounded_log(share: Float[Tensor, "batch cluster"]) -> Float[Tensor, "batch cluster"]:
+    """Logarithm, -100 at zero with gradient 0 there; a clamped log(0) has a gradient of NaN."""
+    is_zero = share == 0
+    return torch.where(is_zero, -100, torch.log(torch.where(is_zero, 1, share))).clamp(min=-100)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from utal.decoding.proposals import OuterInnerProposals
 from utal.errors import ConfigError
 from utal.grouping.clustering import KMeans
-from utal.grouping.describing import AttentionRaw
+from utal.grouping.describing import AttentionRaw, TopRaw
 from utal.grouping.refining import Keep
 from utal.grouping.selecting import TakeAll
 from utal.localizers.cola import Cola
@@ -190,7 +190,9 @@ def adaptive() -> Method:
     """For corpora of any size and any encoder: what THUMOS14 fixes follows the corpus instead."""
     return replace(
         thumos14(),
-        localizer=Cola(width=512),
+        localizer=Cola(width=256),
+        describer=TopRaw(),
+        clusterer=KMeans(centred=True),
         training=Training(learning_rate=1e-3),
         snippets=AllOrUniform(),
         decoder=replace(thumos14_decoder(), nms_plus_one=False, anchor=0.5),

@@ -12,12 +12,12 @@ from jaxtyping import Bool, Float, Int64
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from utal.decoding.readable import SHARE, strengths, uncovered
 from utal.files import write_text
 from utal.records import Segments
 from utal.report import charts
 from utal.report.cards import Card, contrast, in_words, make_cards
 from utal.report.contents import ReportRound, ReportScores, ReportVideo
-from utal.report.readable import SHARE, strengths, uncovered
 from utal.report.thumbnails import take_pictures
 from utal.report.timelines import printable, script_json, timeline_data, truth_marks
 

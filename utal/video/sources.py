@@ -18,6 +18,8 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra("av", "video") from error
 
+TIMES_MAY_RESTART = 0x0200  # AVFMT_TS_DISCONT
+
 EXTENSIONS = frozenset(
     f".{suffix}"
     for suffix in (
@@ -85,7 +87,7 @@ class Source:
     @property
     def may_restart(self) -> bool:
         """Whether time stamps may start anew in the middle: transport and programme streams."""
-        return bool(self.container.format.flags & av.format.Flags.ts_discont.value)
+        return bool(self.container.format.flags & TIMES_MAY_RESTART)
 
 
 def seconds(value: Fraction | None) -> float:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utal.records import Segments
-from utal.report.readable import readable, strengths, uncovered
+from utal.decoding.readable import readable, strengths, uncovered
 
 
 def table(*rows: tuple[int, int, float, float, float], num_videos: int = 3) -> Segments:
