@@ -1,7 +1,7 @@
 """Optical flow between two frames and histograms of orientations in small cells of a frame."""
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Integer, UInt8
 
 from utal.errors import missing_extra
 
@@ -37,43 +37,37 @@ def camera_free(
 
 
 def cell_histogram(
-    angle: Float32[np.ndarray, "height width"],
-    weight: Float32[np.ndarray, "height width"],
-    *,
-    cell: int,
+    angle: Float[np.ndarray, " pixel"],
+    weight: Float[np.ndarray, " pixel"],
+    place: Integer[np.ndarray, " pixel"],
+    num_cells: int,
     num_bins: int,
-) -> Float[np.ndarray, "row column bin"]:
-    """Weights summed over square cells and orientations; each goes to its two nearest bins.
+) -> Float[np.ndarray, "cell bin"]:
+    """Weights summed over cells and orientations; each goes to its two nearest bins.
 
     Args:
-        angle: in [0, 2 pi); bin k is centred at k * 2 pi / num_bins.
+        angle: in [0, 2 pi]; bin k is centred at k * 2 pi / num_bins.
         weight: >= 0.
-        cell: side of a cell in pixels; incomplete cells at the right and lower border are left out.
+        place: number of the cell that each pixel lies in.
+        num_cells: cells there are.
         num_bins: orientations.
     """
-    rows, columns = angle.shape[0] // cell, angle.shape[1] // cell
-    place = angle[: rows * cell, : columns * cell] * np.float32(num_bins / (2 * np.pi))
-    kept = weight[: rows * cell, : columns * cell]
-    lower = place.astype(np.int32)
-    upper_share = (place - lower) * kept
-    lower %= num_bins
-    upper = np.where(lower + 1 == num_bins, 0, lower + 1)
-    row = np.repeat(np.arange(rows), cell)[:, None] * columns
-    base = (row + np.repeat(np.arange(columns), cell)) * num_bins
-    size = rows * columns * num_bins
-    total = np.bincount((base + lower).ravel(), (kept - upper_share).ravel(), size)
-    total += np.bincount((base + upper).ravel(), upper_share.ravel(), size)
-    return total.reshape(rows, columns, num_bins)
+    position = angle * (num_bins / (2 * np.pi))
+    lower = position.astype(np.int64)
+    upper_share = (position - lower) * weight
+    base, size = place * num_bins, num_cells * num_bins
+    total = np.bincount(base + lower % num_bins, weight - upper_share, size)
+    total += np.bincount(base + (lower + 1) % num_bins, upper_share, size)
+    return total.reshape(num_cells, num_bins)
 
 
 def gradient(
     picture: Float32[np.ndarray, "height width"],
 ) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"]]:
-    """Length and angle, in [0, 2 pi), of the central differences."""
+    """Central differences across and down."""
     across = cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=1)
     down = cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=1)
-    length, angle = cv2.cartToPolar(across, down)
-    return length, angle
+    return np.asarray(across, np.float32), np.asarray(down, np.float32)
 
 
 def moving_histograms(
@@ -89,7 +83,7 @@ def moving_histograms(
     Args:
         frame: brightness.
         flow: in pixels, free of the camera's.
-        cell: side of a cell in pixels.
+        cell: side of a cell in pixels; incomplete cells at the right and lower border are left out.
         num_bins: orientations of each histogram.
         still: shorter flow, in pixels, is no motion.
 
@@ -101,13 +95,34 @@ def moving_histograms(
     Source: HOG, HOF and MBH as in dense trajectories (Wang et al., IJCV 2013), which also describe
     only what moves; here on a grid instead of along trajectories.
     """
-    length, direction = cv2.cartToPolar(flow[..., 0], flow[..., 1])
-    speed = np.maximum(length - np.float32(still), 0)
-    contrast, edge = gradient(frame.astype(np.float32))
-    edge_weight = np.minimum(contrast / np.float32(CONTRAST), 1) * np.minimum(speed, 1)
-    parts = [((2 * edge) % np.float32(2 * np.pi), edge_weight), (direction, speed)]
+    rows, columns = frame.shape[0] // cell, frame.shape[1] // cell
+    inside = np.s_[: rows * cell, : columns * cell]
+    speed = np.hypot(flow[..., 0], flow[..., 1])[inside] - np.float32(still)
+    # Most of most frames stands still: only the pixels that move are looked at from here on.
+    y, x = np.nonzero(speed > 0)
+    place = (y // cell) * columns + x // cell
+    speed = speed[y, x]
+    contrast, edge = _polar(frame.astype(np.float32), y, x)
+    edge_weight = np.minimum(contrast / CONTRAST, 1) * np.minimum(speed, 1)
+    parts = [
+        ((2 * edge) % (2 * np.pi), edge_weight),
+        (_angle(flow[y, x, 0], flow[y, x, 1]), speed),
+    ]
     for component in (0, 1):
-        strength, angle = gradient(np.ascontiguousarray(flow[..., component]))
-        parts.append((angle, strength * (speed > 0)))
-    histograms = [cell_histogram(a, w, cell=cell, num_bins=num_bins) for a, w in parts]
-    return np.concatenate(histograms, axis=2)
+        strength, angle = _polar(np.ascontiguousarray(flow[..., component]), y, x)
+        parts.append((angle, strength))
+    histograms = [cell_histogram(a, w, place, rows * columns, num_bins) for a, w in parts]
+    return np.concatenate(histograms, axis=1).reshape(rows, columns, 4 * num_bins)
+
+
+def _polar(
+    picture: Float32[np.ndarray, "height width"], y: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Length and angle of a picture's gradient at some pixels."""
+    across, down = gradient(picture)
+    return np.hypot(across[y, x], down[y, x]), _angle(across[y, x], down[y, x])
+
+
+def _angle(across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Angle in [0, 2 pi)."""
+    return np.asarray(np.arctan2(down, across) % np.float32(2 * np.pi))
