@@ -119,7 +119,8 @@ def with_setting(method: Method, setting: str) -> Method:
     path, sign, text = setting.partition("=")
     if not sign or not path:
         raise ConfigError(f"expected FIELD=VALUE as in selector.rate=0.5, got {setting!r}")
-    return _changed(method, path.split("."), text, path)
+    changed: Method = _changed(method, path.split("."), text, path)
+    return changed
 
 
 def with_settings(method: Method, settings: Iterable[str]) -> Method:

@@ -11,7 +11,7 @@ from utal import config, runs
 from utal.corpus import Corpus
 from utal.decoding.readable import readable
 from utal.errors import ConfigError, DataError
-from utal.formats.activitynet import write_detections
+from utal.formats.activitynet import cluster_names, write_detections
 from utal.formats.csv import write_segments
 from utal.health import complaints
 from utal.loop import localize, rounds
@@ -54,12 +54,12 @@ class Discovery:
     @property
     def cluster_names(self) -> tuple[str, ...]:
         """Names of the clusters: the given labels, else their numbers."""
-        return cluster_names(self.run.request)
+        return names_of(self.run.request)
 
 
-def cluster_names(request: Request) -> tuple[str, ...]:
+def names_of(request: Request) -> tuple[str, ...]:
     """Given labels where there were any, else `cluster_000` and so on."""
-    return request.names or tuple(f"cluster_{k:03d}" for k in range(request.num_clusters))
+    return request.names or cluster_names(request.num_clusters)
 
 
 def chosen_device(name: str) -> torch.device:

@@ -59,7 +59,7 @@ def test_truth_is_consistent(plans, recordings):
         assert entry["subset"] == "test"
         segments = np.array([row["segment"] for row in entry["annotations"]])
         assert 20 <= entry["duration"] <= 40
-        assert 3 <= len(segments) <= 6
+        assert 5 <= len(segments) <= 6
         assert {row["label"] for row in entry["annotations"]} == {EXERCISES[plan.exercise]}
         assert segments[0, 0] > 0
         assert segments[-1, 1] < entry["duration"]

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from utal.cli.console import console, resumable, say
-from utal.discover import chosen_device, cluster_names, corpus_of
+from utal.discover import chosen_device, corpus_of, names_of
 from utal.errors import DataError
 from utal.formats.activitynet import write_detections
 from utal.loop import localize
@@ -57,5 +57,5 @@ def localize_in(
                 parts.append(found.segments)
                 advance(found.segments.names[0])
     segments = Segments.concatenate(parts)
-    write_detections(out, segments, cluster_names(run.request))
+    write_detections(out, segments, names_of(run.request))
     say(shown, [f"{len(segments)} segments in {len(corpus)} videos: {out}"])

@@ -35,6 +35,7 @@ def write_run_report(
         settings=_settings(discovery),
         scores=scores,
         truth=truth,
+        cluster_names=run.request.names,
         on_progress=on_progress,
     )
 

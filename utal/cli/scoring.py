@@ -10,7 +10,7 @@ from utal.evaluation.clusters import ClusterScores, cluster_scores
 from utal.evaluation.evaluate import ACTIVITYNET, THUMOS14, Evaluation, evaluate
 from utal.evaluation.ground_truth import GroundTruth, read_ground_truth
 from utal.evaluation.mapping import Mapping, Mode, map_by_name, map_clusters
-from utal.formats.activitynet import read_detections
+from utal.formats.activitynet import cluster_names, read_detections
 from utal.records import Clustering, Segments
 from utal.runs import last_round, load
 
@@ -71,6 +71,11 @@ def score_files(
     if clustering is None:
         mapping: Mapping = map_by_name(segments, labels, truth.class_names)
         return evaluate(segments, truth, mapping, thresholds)
+    if labels != cluster_names(len(labels)):
+        raise DataError(
+            f"{detections}: expected the labels cluster_000, cluster_001 … of {run_folder}, found "
+            f"{labels[0]!r}; without --run, labels must be the truth's class names"
+        )
     learned = read_ground_truth(truth_file, train_subset) if train_subset else truth
     try:
         multi_hot = learned.video_labels(run.names)

@@ -39,7 +39,7 @@ def recorded(plan: Plan, skeletons: Skeletons) -> Recording:
     """Composes the motion of one video; the same plan gives the same motion."""
     body = body_of(skeletons, plan.person)
     postures = _relaxed(skeletons, plan.person, body)
-    num_repetitions = int(np.random.default_rng(plan.seed).integers(5, 8))
+    num_repetitions = int(np.random.default_rng(plan.seed).integers(5, 7))
     for attempt in range(100):
         rng = np.random.default_rng([*plan.seed, attempt])
         recording = _attempted(_Actor(skeletons, plan, body, postures, rng), num_repetitions)
