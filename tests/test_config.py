@@ -100,3 +100,14 @@ def test_ablations_change_one_thing_each() -> None:
     assert config.method_named("feel/thumos14-constant") == replace(base, selector=ConstantSpeed())
     assert config.method_named("feel/thumos14-without-cci") == replace(base, refiner=Keep())
     assert config.method_named("feel/thumos14-without-iis") == replace(base, selector=TakeAll())
+
+
+def test_equations_point_at_code_of_the_package() -> None:
+    assert set(config.EQUATIONS) == {name.partition("/")[0] for name in config.METHODS}
+    for table in config.EQUATIONS.values():
+        assert len(table) >= 5
+        for equation, code in table.items():
+            assert equation.startswith("Eq. ")
+            assert callable(code)
+            assert code.__module__.startswith("utal.")
+            assert code.__doc__, equation

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utal.records import Segments
 from utal.decoding.readable import readable, strengths, uncovered
+from utal.records import Segments
 
 
 def table(*rows: tuple[int, int, float, float, float], num_videos: int = 3) -> Segments:

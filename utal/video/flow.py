@@ -10,16 +10,20 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra(error.name or "cv2", "video") from error
 
+Estimator = cv2.DISOpticalFlow
+
 CONTRAST = 40.0  # brightness steps from which on an edge counts in full
+BLUR = 5  # pixels: changes of single pixels are noise
 
 
-def dense_flow() -> cv2.DISOpticalFlow:
+def dense_flow() -> Estimator:
     """A new flow estimator; it keeps buffers, so every process and video needs its own."""
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # The faster presets stop at a quarter of the resolution, at which an arm is one pixel wide.
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
 def estimated(
-    estimator: cv2.DISOpticalFlow,
+    estimator: Estimator,
     before: UInt8[np.ndarray, "height width"],
     after: UInt8[np.ndarray, "height width"],
 ) -> Float32[np.ndarray, "height width 2"]:
@@ -28,12 +32,29 @@ def estimated(
     return np.asarray(estimator.calc(before, after, start), np.float32)
 
 
-def camera_free(
-    flow: Float32[np.ndarray, "height width 2"],
-) -> Float32[np.ndarray, "height width 2"]:
-    """Flow minus its median over the frame: the camera's, where most of the frame stands."""
-    median = np.median(flow[::4, ::4].reshape(-1, 2), axis=0)
-    return np.asarray(flow - median.astype(np.float32))
+def camera_motion(flow: Float32[np.ndarray, "height width 2"]) -> Float32[np.ndarray, " 2"]:
+    """Median flow over the frame: the camera's, where most of the frame stands."""
+    return np.median(flow[::4, ::4].reshape(-1, 2), axis=0).astype(np.float32)
+
+
+def evidence(
+    before: UInt8[np.ndarray, "height width"],
+    after: UInt8[np.ndarray, "height width"],
+    camera: Float32[np.ndarray, " 2"],
+) -> Float32[np.ndarray, "height width"]:
+    """How surely something changed at each pixel beyond the camera's motion, 0 to 1.
+
+    Where the picture is plain, flow is a guess that noise decides; there nothing changes either.
+    Noise is the median change, because most of most frames stands still.
+    """
+    if np.abs(camera).max() > 0.05:
+        shift = np.array([[1, 0, camera[0]], [0, 1, camera[1]]], np.float32)
+        size = (before.shape[1], before.shape[0])
+        before = np.asarray(cv2.warpAffine(before, shift, size, borderMode=cv2.BORDER_REPLICATE))
+    change = cv2.absdiff(before, after).astype(np.float32)
+    noise = max(float(np.median(change)), 0.5)
+    change = cv2.blur(change, (BLUR, BLUR))
+    return np.clip((change - 2 * noise) / (3 * noise + 2), 0, 1).astype(np.float32)
 
 
 def cell_histogram(
@@ -73,6 +94,7 @@ def gradient(
 def moving_histograms(
     frame: UInt8[np.ndarray, "height width"],
     flow: Float32[np.ndarray, "height width 2"],
+    sureness: Float32[np.ndarray, "height width"],
     *,
     cell: int,
     num_bins: int,
@@ -83,6 +105,7 @@ def moving_histograms(
     Args:
         frame: brightness.
         flow: in pixels, free of the camera's.
+        sureness: how surely each pixel moves, see `evidence`; weighs all that is counted.
         cell: side of a cell in pixels; incomplete cells at the right and lower border are left out.
         num_bins: orientations of each histogram.
         still: shorter flow, in pixels, is no motion.
@@ -99,9 +122,10 @@ def moving_histograms(
     inside = np.s_[: rows * cell, : columns * cell]
     speed = np.hypot(flow[..., 0], flow[..., 1])[inside] - np.float32(still)
     # Most of most frames stands still: only the pixels that move are looked at from here on.
-    y, x = np.nonzero(speed > 0)
+    y, x = np.nonzero((speed > 0) & (sureness[inside] > 0))
     place = (y // cell) * columns + x // cell
-    speed = speed[y, x]
+    sure = sureness[y, x]
+    speed = speed[y, x] * sure
     contrast, edge = _polar(frame.astype(np.float32), y, x)
     edge_weight = np.minimum(contrast / CONTRAST, 1) * np.minimum(speed, 1)
     parts = [
@@ -110,7 +134,7 @@ def moving_histograms(
     ]
     for component in (0, 1):
         strength, angle = _polar(np.ascontiguousarray(flow[..., component]), y, x)
-        parts.append((angle, strength))
+        parts.append((angle, strength * sure))
     histograms = [cell_histogram(a, w, place, rows * columns, num_bins) for a, w in parts]
     return np.concatenate(histograms, axis=1).reshape(rows, columns, 4 * num_bins)
 
