@@ -28,8 +28,7 @@ def texture(width: int, height: int, seed: int) -> np.ndarray:
 def moving_square(
     num_frames: int,
     *,
-    width: int = 160,
-    height: int = 120,
+    size: tuple[int, int] = (160, 120),
     side: int = 36,
     centre: tuple[float, float] = (0.5, 0.5),
     swing: tuple[float, float] = (12, 0),
@@ -40,14 +39,14 @@ def moving_square(
 
     Args:
         num_frames: how many.
-        width: of a frame.
-        height: of a frame.
+        size: width and height of a frame.
         side: of the square.
         centre: middle of the way, in shares of the frame.
         swing: how far it goes to either side, across and down; (0, 0) is a still.
         period: frames until it is back.
         seed: of the textures.
     """
+    width, height = size
     back = texture(width, height, seed)
     square = 255 - texture(side, side, seed + 1)
     frames = []
@@ -83,6 +82,7 @@ def write_video(
     options = {"movflags": "faststart"} if front else {}
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=fps, options=OPTIONS.get(codec, {}))
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = frames[0].shape
         stream.pix_fmt = pixels or PIXELS.get(codec, "yuv420p")
         stream.gop_size = 12
@@ -97,6 +97,7 @@ def write_sound(path: Path) -> Path:
     """A second of silence, in a Matroska file whatever its name."""
     with av.open(str(path), "w", format="matroska") as container:
         stream = container.add_stream("aac", rate=16000, layout="mono")
+        assert isinstance(stream, av.AudioStream)
         for start in range(0, 16000, 1024):
             samples = np.zeros((1, 1024), np.float32)
             frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")

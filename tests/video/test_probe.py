@@ -42,7 +42,7 @@ def test_every_usual_kind_of_file_is_known(
 
 @pytest.mark.parametrize("codec", ["mpeg4", "mjpeg"])
 def test_sizes_may_be_odd(tmp_path: Path, codec: str) -> None:
-    path = write_video(tmp_path / "odd.mkv", moving_square(30, width=121, height=91), codec=codec)
+    path = write_video(tmp_path / "odd.mkv", moving_square(30, size=(121, 91)), codec=codec)
     assert probe(path).row()[5] == "121x91"
 
 
