@@ -180,7 +180,6 @@ def _write_summary(pack: Path, encoder: Motion, names: Sequence[str]) -> None:
         "encoder": encoder.name,
         "weights_sha256": None,
         "settings": encoder.settings(),
-        "modality": "luma",
         "streams": encoder.streams,
         "dim": sum(encoder.streams.values()),
         "dtype": "float32",
@@ -189,10 +188,10 @@ def _write_summary(pack: Path, encoder: Motion, names: Sequence[str]) -> None:
         "stride_frames": encoder.stride,
         "offset_s": encoder.window / 2 / encoder.fps,
         "size": encoder.longest_side,
-        "flow": "DIS, preset fast",
+        "flow": "DIS, preset medium",
         "layout": "one .npy per video, time x channel",
         "n_videos": len(entries),
         "tool_version": version("utal"),
         "videos": entries,
     }
-    write_text(pack / "features.json", json.dumps(summary, indent=1) + "\n")
+    write_text(pack / "features.json", json.dumps(summary, indent=1, sort_keys=True) + "\n")

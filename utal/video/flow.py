@@ -34,7 +34,7 @@ def estimated(
 
 def camera_motion(flow: Float32[np.ndarray, "height width 2"]) -> Float32[np.ndarray, " 2"]:
     """Median flow over the frame: the camera's, where most of the frame stands."""
-    return np.median(flow[::4, ::4].reshape(-1, 2), axis=0).astype(np.float32)
+    return np.asarray(np.median(flow[::4, ::4].reshape(-1, 2), axis=0), np.float32)
 
 
 def evidence(
@@ -51,10 +51,10 @@ def evidence(
         shift = np.array([[1, 0, camera[0]], [0, 1, camera[1]]], np.float32)
         size = (before.shape[1], before.shape[0])
         before = np.asarray(cv2.warpAffine(before, shift, size, borderMode=cv2.BORDER_REPLICATE))
-    change = cv2.absdiff(before, after).astype(np.float32)
+    change = np.asarray(cv2.absdiff(before, after), np.float32)
     noise = max(float(np.median(change)), 0.5)
-    change = cv2.blur(change, (BLUR, BLUR))
-    return np.clip((change - 2 * noise) / (3 * noise + 2), 0, 1).astype(np.float32)
+    smooth = cv2.blur(change, (BLUR, BLUR))
+    return np.asarray(np.clip((smooth - 2 * noise) / (3 * noise + 2), 0, 1), np.float32)
 
 
 def cell_histogram(
