@@ -22,7 +22,7 @@ def texture(width: int, height: int, seed: int) -> np.ndarray:
     """Blobs a few pixels across, of all brightnesses."""
     noise = np.random.default_rng(seed).normal(size=(height, width))
     smooth = cv2.GaussianBlur(noise, (0, 0), 1.5)
-    return np.clip(128 + 50 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + 50 * smooth / smooth.std(), 0, 255), np.uint8)
 
 
 def moving_square(
