@@ -79,7 +79,7 @@ def cell_histogram(
     base, size = place * num_bins, num_cells * num_bins
     total = np.bincount(base + lower % num_bins, weight - upper_share, size)
     total += np.bincount(base + (lower + 1) % num_bins, upper_share, size)
-    return total.reshape(num_cells, num_bins)
+    return total.astype(np.float64).reshape(num_cells, num_bins)  # of no pixels, counts are int
 
 
 def gradient(
@@ -99,7 +99,7 @@ def moving_histograms(
     cell: int,
     num_bins: int,
     still: float,
-) -> Float[np.ndarray, "row column 4*bin"]:
+) -> Float[np.ndarray, "row column channel"]:
     """HOG, HOF and the two MBH histograms of what moves, per cell; the rest of the frame is zero.
 
     Args:

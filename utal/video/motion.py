@@ -24,6 +24,7 @@ from utal.video.flow import (
 
 Frame = UInt8[np.ndarray, "height width"]
 Cells = Float[np.ndarray, "row column bin"]
+Energy = Float[np.ndarray, "row column"]
 
 # How strong each block (HOG, HOF, MBHx, MBHy) of a clearly moving snippet is: blocks are divided by
 # their length plus this, so that what hardly moves stays small instead of being blown up to noise.
@@ -131,7 +132,7 @@ class Motion:
         if held and (len(held) >= self.window // 2 or not count):
             yield held + [held[-1]] * (self.window + 1 - len(held))
 
-    def surrounded(self, snippets: Iterable[Cells]) -> Iterator[tuple[Cells, Cells, Cells]]:
+    def surrounded(self, snippets: Iterable[Cells]) -> Iterator[tuple[Cells, Energy, Energy]]:
         """Each snippet's histograms, with the motion near it: within `height_s` and `middle_s`."""
         far, near = (round(s * self.fps / self.window) for s in (self.height_s, self.middle_s))
         held: deque[Cells] = deque()
@@ -152,14 +153,14 @@ class Motion:
 
     def around(
         self, held: deque[Cells], energy: deque[np.ndarray], index: int, far: int, near: int
-    ) -> tuple[Cells, Cells, Cells]:
+    ) -> tuple[Cells, Energy, Energy]:
         """One snippet with the summed motion of its wide and its narrow surroundings."""
         whole = list(energy)
         wide = sum(whole[max(0, index - far) : index + far + 1])
         narrow = sum(whole[max(0, index - near) : index + near + 1])
         return held[index], np.asarray(wide), np.asarray(narrow)
 
-    def energy(self, cells: Cells) -> Float[np.ndarray, "row column"]:
+    def energy(self, cells: Cells) -> Energy:
         """How much moves in each cell."""
         return np.asarray(cells[..., self.num_bins : 2 * self.num_bins].sum(axis=2))
 
