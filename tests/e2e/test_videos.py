@@ -250,3 +250,16 @@ def test_extract_names_what_it_left_out(utal: Utal, footage: Path, tmp_path: Pat
     assert done.code == 1
     assert f"Left out: {videos / 'zero.mp4'}: is empty" in done.out
     assert (pack / "up%202.npy").is_file() or (pack / "up 2.npy").is_file()
+
+
+@pytest.mark.xfail(reason="extract has no --resume, it resumes by itself")
+def test_stopped_extraction_says_how_to_go_on(
+    utal: Utal, footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("utal.video.extract.extract", stopped)
+    ended = utal("extract", footage, "-o", tmp_path / "pack", "--workers", 1)
+    assert ended.code == 130
+    assert "--resume" not in ended.out

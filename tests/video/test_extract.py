@@ -117,10 +117,19 @@ def test_what_is_lost_is_made_again(folder: Path, tmp_path: Path, lost: str) -> 
     assert contents(tmp_path) == before
 
 
-def test_a_damaged_side_file_is_made_again(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b'{"name": "a"',
+        b"\xff\xfe",
+        b"{}",
+        pytest.param(b"[]", marks=pytest.mark.xfail(reason="a list is asked for its entries")),
+    ],
+)
+def test_a_damaged_side_file_is_made_again(folder: Path, tmp_path: Path, damage: bytes) -> None:
     run(folder, tmp_path)
     before = contents(tmp_path)
-    (tmp_path / "a.npy.json").write_text('{"name": "a"')
+    (tmp_path / "a.npy.json").write_bytes(damage)
     run(folder, tmp_path)
     assert contents(tmp_path) == before
 
@@ -151,6 +160,22 @@ def test_bad_files_fail_and_the_others_are_done(tmp_path: Path, workers: int) ->
         assert "\n" not in str(failure)
     assert sorted(contents(pack)) == ["features.json", "good.npy", "good.npy.json"]
     assert read_corpus(pack).names == ("good",)
+
+
+@pytest.mark.xfail(raises=PermissionError, reason="the identity is read before the check")
+def test_a_file_that_may_not_be_read_fails_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guarded(path: Path, *arguments: Any, **settings: Any) -> Any:
+        if path.name == "a.mp4":
+            raise PermissionError(13, "Permission denied", str(path))
+        return plain(path, *arguments, **settings)
+
+    plain = Path.open
+    monkeypatch.setattr(Path, "open", guarded)
+    failures = run(folder, tmp_path)
+    assert [failure.name for failure in failures] == ["a"]
+    assert "may not be read" in str(failures[0])
 
 
 def test_no_good_video_leaves_an_empty_pack(tmp_path: Path) -> None:
