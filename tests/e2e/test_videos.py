@@ -219,7 +219,6 @@ def test_probe_fails_if_a_file_cannot_be_used(
     assert "expected" in shown
 
 
-@pytest.mark.xfail(reason="cells of the table are read as markup")
 @pytest.mark.parametrize("name", ["a [red]", "a [/b]"])
 def test_probe_shows_names_as_they_are(utal: Utal, tmp_path: Path, name: str) -> None:
     """A folder that ends with `[` makes a closing tag of the path."""
@@ -252,7 +251,6 @@ def test_extract_names_what_it_left_out(utal: Utal, footage: Path, tmp_path: Pat
     assert (pack / "up%202.npy").is_file() or (pack / "up 2.npy").is_file()
 
 
-@pytest.mark.xfail(reason="extract has no --resume, it resumes by itself")
 def test_stopped_extraction_says_how_to_go_on(
     utal: Utal, footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

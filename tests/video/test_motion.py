@@ -81,7 +81,6 @@ def test_the_mirror_image_is_the_same_action(centre: float) -> None:
     assert and_mirrored(Motion(mirrored=False), centre) < 0.85
 
 
-@pytest.mark.xfail(reason="the grid's middle is half a cell too far left")
 @pytest.mark.parametrize("centre", [0.3, 0.4])
 def test_the_mirror_image_has_the_mirrored_grid(centre: float) -> None:
     assert and_mirrored(Motion(), centre) > 0.99

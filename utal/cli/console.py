@@ -25,10 +25,10 @@ def say(out: "Console", lines: Sequence[str], style: str = "") -> None:
 
 
 @contextlib.contextmanager
-def resumable(path: Path) -> Iterator[None]:
+def resumable(path: Path, how: str = "the same command and --resume") -> Iterator[None]:
     """Ctrl-C and SIGTERM end the command with a line that says how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"utal: stopped; go on with the same command and --resume ({path})", flush=True)
+        print(f"utal: stopped; go on with {how} ({path})", flush=True)
         raise typer.Exit(130) from None

@@ -106,18 +106,22 @@ def probe(
 ) -> None:
     """Say what is in video files, and what is broken. Exit code 1 if a file cannot be used."""
     from rich.table import Table
+    from rich.text import Text
 
     from utal.video.probe import probe as probe_video
     from utal.video.sources import find_videos
 
-    table = Table("video", "length", "fps", "VFR", "codec", "size", "turn", "bad", "problem")
-    broken = 0
+    shown = console()
+    table = Table("video", "length", "fps", "VFR", "codec", "size", "turn", "bad packets")
+    problems = []
     for name, path in find_videos(videos):
         found = probe_video(path, name=name, full=full)
-        broken += found.problem is not None
-        table.add_row(*found.row())
-    console().print(table)
-    if broken:
+        if found.problem is not None:
+            problems.append(found.problem)
+        table.add_row(*map(Text, found.row()))
+    shown.print(table)
+    say(shown, [f"Broken: {problem}" for problem in problems], style="red")
+    if problems:
         raise typer.Exit(1)
 
 
@@ -133,7 +137,10 @@ def extract(
     from utal.video.sources import find_videos
 
     shown, found = console(), find_videos(videos)
-    with resumable(out), progress.stage(shown, "Watching videos", len(found)) as advance:
+    with (
+        resumable(out, "the same command"),
+        progress.stage(shown, "Watching videos", len(found)) as advance,
+    ):
         failures = run_extract(
             found, out, Motion(), workers=workers or os.cpu_count() or 1, on_done=advance
         )

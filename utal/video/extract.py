@@ -8,15 +8,21 @@ packs of the same videos are byte-identical whatever the number of workers.
 import hashlib
 import json
 import multiprocessing
+import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
+import av
 import cv2
 import numpy as np
 
@@ -68,7 +74,7 @@ def extract(
             failures.append(failure)
         on_done(name)
     lost = {failure.name for failure in failures}
-    kept = [name for name, _ in videos if name not in lost]
+    kept = [(name, path) for name, path in videos if name not in lost]
     if kept:
         _write_summary(pack, encoder, kept)
     order = {name: index for index, (name, _) in enumerate(videos)}
@@ -80,7 +86,7 @@ def file_of(name: str) -> str:
 
     A name too long for a file system keeps its beginning and gets its hash.
     """
-    safe = quote(name, safe=" ")
+    safe = quote(name, safe=" ", errors="surrogateescape")
     if len(safe) > 200:
         safe = f"{safe[:150]}-{hashlib.sha1(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
     return f"{safe}.npy"
@@ -96,21 +102,64 @@ def _worked(
         for video in videos:
             yield video[0], work(video)
         return
-    context = multiprocessing.get_context("spawn")  # forked copies of FFmpeg and torch may hang
-    with ProcessPoolExecutor(min(workers, len(videos)), context, initializer=_prepared) as pool:
+    left = dict(videos)
+    with _pool(min(workers, len(videos))) as pool:
         tasks = {pool.submit(work, video): video[0] for video in videos}
         try:
             for task in as_completed(tasks):
-                yield tasks[task], task.result()
+                result = task.result()
+                del left[tasks[task]]
+                yield tasks[task], result
+        except BrokenProcessPool:
+            pass  # one of those that are left ended its process
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    for name, path in left.items():
+        yield name, _alone(work, name, path)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")  # forked copies of FFmpeg and torch may hang
+    return ProcessPoolExecutor(workers, context, initializer=_prepared)
+
+
+def _alone(
+    work: Callable[[tuple[str, Path]], Failure | None], name: str, path: Path
+) -> Failure | None:
+    """One video in a process of its own, so that only the culprit is lost with it."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(work, (name, path)).result()
+        except BrokenProcessPool:
+            return Failure(
+                name,
+                f"{path}: reading it ended the process (out of memory, or a defect of a codec); "
+                "convert it to H.264 or remove it",
+            )
 
 
 def _prepared() -> None:
-    """Workers share the processors by being several, and leave Ctrl-C to the one who waits."""
+    """Workers share the processors by being several, and end with the one who waits for them."""
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ended)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _ended(number: int, frame: object) -> None:
+    """Ends in order: what is being written is taken away."""
+    sys.exit(128 + number)
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot end its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)  # the pool takes the first end for that of a task, and waits for the next one
+        os._exit(1)
 
 
 def _extracted(video: tuple[str, Path], *, pack: Path, encoder: Motion) -> Failure | None:
@@ -129,6 +178,9 @@ def _extracted(video: tuple[str, Path], *, pack: Path, encoder: Motion) -> Failu
         array = encoder.encode(frames)
     except DataError as error:
         return Failure(name, str(error))
+    except (OSError, av.error.FFmpegError, cv2.error, MemoryError) as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        return Failure(name, f"{path}: cannot be read to its end ({told}); check the file")
     with replaced(features) as file:
         np.save(file, array, allow_pickle=False)
     entry = {
@@ -165,16 +217,19 @@ def _is_done(side: Path, identity: str, settings: dict[str, object]) -> bool:
         entry = json.loads(side.read_text("utf-8"))
     except (OSError, ValueError):
         return False
+    if not isinstance(entry, dict):
+        return False
     same_settings = entry.get("settings") == json.loads(json.dumps(settings))
     return entry.get("sha1_head") == identity and bool(same_settings)
 
 
-def _write_summary(pack: Path, encoder: Motion, names: Sequence[str]) -> None:
+def _write_summary(pack: Path, encoder: Motion, videos: Sequence[tuple[str, Path]]) -> None:
     """`features.json`: the pack's encoder, time axis and videos, without anything that varies."""
     entries = {}
-    for name in names:
+    for name, path in videos:
         entry = json.loads((pack / f"{file_of(name)}.json").read_text("utf-8"))
         entries[name] = {k: v for k, v in entry.items() if k not in ("name", "settings")}
+        entries[name]["source"] = str(path.resolve())  # it may have moved since it was encoded
     summary = {
         "format": FORMAT,
         "encoder": encoder.name,

@@ -170,7 +170,8 @@ class Motion:
         """The descriptor of one snippet on the grid over the mover."""
         upper, lower = _extent(wide.sum(axis=1))
         height = lower - upper
-        middle = _quantile(narrow.sum(axis=0), 0.5) if narrow.any() else cells.shape[1] / 2
+        # The middle of the cell, or the grid would lie half a cell to the left of the mover.
+        middle = _quantile(narrow.sum(axis=0), 0.5) + 0.5 if narrow.any() else cells.shape[1] / 2
         down = _shares(cells.shape[0], upper, lower, self.rows)
         across = _shares(cells.shape[1], middle - height / 2, middle + height / 2, self.columns)
         # Areas in squares of the mover's height, flow in the same unit: size does not matter.

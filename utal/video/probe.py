@@ -36,7 +36,7 @@ class ProbeResult:
     problem: str | None = None
 
     def row(self) -> tuple[str, ...]:
-        """Cells of a table: video, length, fps, VFR, codec, size, turn, bad packets, problem."""
+        """Cells of a table: video, length, fps, VFR, codec, size, turn, bad packets."""
         found = self.decoded
         if found is None:
             rest = ("", self.codec, "", "", "")
@@ -49,7 +49,9 @@ class ProbeResult:
                 str(found.bad_packets),
             )
         length, fps = f"{self.duration_s:.2f} s", f"{self.fps:.3f}".rstrip("0").rstrip(".")
-        return (self.name, length, fps, *rest, self.problem or "")
+        if self.problem is not None:
+            length = fps = "-"
+        return (self.name, length, fps, *rest)
 
 
 def probe(path: Path, *, name: str = "", full: bool = True) -> ProbeResult:

@@ -169,9 +169,14 @@ def find_videos(where: Path) -> list[tuple[str, Path]]:
     short = [name.with_suffix("") for name in full]
     taken = Counter(short) + Counter(full)
     return [
-        ((s if taken[s] == 1 else f).as_posix(), path)
+        (_as_text((s if taken[s] == 1 else f).as_posix()), path)
         for s, f, path in zip(short, full, found, strict=True)
     ]
+
+
+def _as_text(name: str) -> str:
+    """A file name as text that can be written; bytes that are no UTF-8 appear as their numbers."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _walk(folder: Path) -> Iterator[Path]:
