@@ -20,7 +20,7 @@ types: .venv/.installed-dev
 check: lint types test
 
 benchmarks: .venv/.installed-dev
-	for file in benchmarks/*_speed.py; do $(BIN)/python $$file || exit 1; done
+	for file in benchmarks/*_speed.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 clean:
 	rm -rf .venv utal-demo

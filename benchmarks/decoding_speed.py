@@ -7,15 +7,13 @@ clusters, up-sampling 24, 10 activation and 33 actionness thresholds, suppressio
 """
 
 import argparse
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from benchmarks.machine import machine
 from tests.reference import decoding as reference
 from utal.decoding.proposals import OuterInnerProposals
 from utal.records import Scores, Timeline, Video
@@ -70,17 +68,6 @@ def decode_all_slowly(corpus: Sequence[tuple[Scores, Video]]) -> int:
     return found
 
 
-def where() -> str:
-    """Machine and commit."""
-    model = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "")
-    git = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    return f"{model}, {os.cpu_count()} cores, numpy {np.__version__}, commit {commit or 'unknown'}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=int, default=210)
@@ -89,7 +76,7 @@ def main() -> None:
     options = parser.parse_args()
     corpus = [synthetic(seed) for seed in range(options.videos)]
     kept = [int((o.probability >= DECODER.class_threshold).sum()) for o, _ in corpus]
-    print(where())
+    print(machine())
     print(f"{len(corpus)} videos, {np.mean(kept):.2f} kept clusters each, one process")
     print(f"{decode_all(corpus)} segments after suppression")
     wall, processor = min(seconds(lambda: decode_all(corpus)) for _ in range(options.repeats))

@@ -10,14 +10,11 @@ scaled. The two results must be equal.
 """
 
 import argparse
-import os
-import platform
-import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import machine
 from tests.reference import detection as reference
 from utal.evaluation.detection import average_precision
 from utal.evaluation.ground_truth import GroundTruth
@@ -33,8 +30,7 @@ def main() -> None:
     parser.add_argument("--reference-detections", type=int, default=5_000)
     parser.add_argument("--repeats", type=int, default=3)
     settings = parser.parse_args()
-    print(f"machine    {machine()}")
-    print(f"commit     {commit()}")
+    print(machine())
     print(
         f"problem    {settings.detections} detections, {NUM_ANNOTATIONS} annotations, {NUM_VIDEOS} "
         f"videos, {NUM_CLASSES} classes, {len(THRESHOLDS)} temporal IoUs"
@@ -114,22 +110,6 @@ def reference_seconds(segments: Segments, truth: GroundTruth) -> float:
     found = average_precision(segments, truth, THRESHOLDS).table
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     return cpu
-
-
-def machine() -> str:
-    """Processor and number of cores that may be used."""
-    model = platform.processor() or platform.machine()
-    facts = Path("/proc/cpuinfo")
-    if facts.exists():
-        lines = facts.read_text().splitlines()
-        model = next((line.split(":")[1].strip() for line in lines if "model name" in line), model)
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
-
-
-def commit() -> str:
-    """The state of the code."""
-    git = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -31,9 +31,7 @@ def main() -> None:
     parser.add_argument("--reference-videos", type=int, default=800)
     settings = parser.parse_args()
     print(machine())
-    print(
-        f"{settings.videos} videos, {settings.clusters} centres, {settings.channels} channels:"
-    )
+    print(f"{settings.videos} videos, {settings.clusters} centres, {settings.channels} channels:")
     for name, spread in (("clear", 1.5), ("overlapping", 4.0)):
         points, centres = groups(settings.videos, settings.clusters, settings.channels, spread)
         before = resident_mib()

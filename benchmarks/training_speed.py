@@ -47,7 +47,7 @@ def seconds(size: tuple[int, ...]) -> tuple[float, float]:
     plan = Training(steps=steps, batch_size=batch, snippets=RandomSnippets(num_snippets))
     network = Cola(width=width).build(channels, 20)
     optimiser = new_optimiser(network, plan)
-    objective = ClassifyAndContrast().build(20, None)
+    objective = ClassifyAndContrast().loss(20, None)
     one = next(batches(corpus, labels, plan, np.random.default_rng(0)))
 
     def bare() -> None:

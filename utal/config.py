@@ -202,7 +202,7 @@ def _converter(parts: tuple[type, ...] = PARTS) -> cattrs.Converter:
         name = value["part"]
         part = readers[name]({k: v for k, v in value.items() if k != "part"}, by_name[name])
         if not isinstance(part, slot):
-            raise ConfigError(f"{name} cannot serve as a {_readable(slot)}")
+            raise ConfigError(f"{name} cannot serve as {_readable(slot)}")
         return part
 
     for part in parts:

@@ -75,7 +75,7 @@ def _trained(
     network = method.localizer.build(corpus.channels, num_clusters).to(device)
     if before is not None and not plan.restart:
         network.load_state_dict(before.state_dict())
-    objective = method.objective.build(num_clusters, before).to(device)
+    objective = method.objective.loss(num_clusters, before).to(device)
     optimiser = new_optimiser(network, plan)
     if after is not None and after.optimiser is not None:
         _restore(optimiser, after.optimiser)

@@ -34,9 +34,9 @@ class ObjectiveModule(Protocol):
 
 @runtime_checkable
 class Objective(Protocol):
-    """Builds the training loss; `teacher` is the previous round's network, frozen, or `None`."""
+    """Makes the training loss; `teacher` is the previous round's network, frozen, or `None`."""
 
-    def build(self, num_clusters: int, teacher: nn.Module | None) -> nn.Module: ...
+    def loss(self, num_clusters: int, teacher: nn.Module | None) -> nn.Module: ...
 
 
 @runtime_checkable

@@ -27,7 +27,13 @@ def stage(console: Console, title: str, total: int) -> Iterator[Advance]:
     if not console.is_terminal:
         yield _plain(console, title, total)
         return
-    with Progress(
+    with _bars(console) as bars:
+        task = bars.add_task(title, total=total)
+        yield lambda text: bars.update(task, advance=1, description=f"{title} {text}".rstrip())
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
@@ -35,9 +41,7 @@ def stage(console: Console, title: str, total: int) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
-    ) as bars:
-        task = bars.add_task(title, total=total)
-        yield lambda text: bars.update(task, advance=1, description=f"{title} {text}".rstrip())
+    )
 
 
 def _plain(console: Console, title: str, total: int) -> Advance:
@@ -75,17 +79,7 @@ def training(console: Console, num_rounds: int, done: int) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         bars = None
         if console.is_terminal:
-            bars = stack.enter_context(
-                Progress(
-                    SpinnerColumn(),
-                    TextColumn("{task.description}"),
-                    BarColumn(),
-                    MofNCompleteColumn(),
-                    TimeElapsedColumn(),
-                    TimeRemainingColumn(),
-                    console=console,
-                )
-            )
+            bars = stack.enter_context(_bars(console))
             task = bars.add_task(f"Learning, round {current + 1} of {num_rounds}", total=None)
 
         def advance(step: int, steps: int, loss: float) -> None:

@@ -43,7 +43,7 @@ def built(case: dict[str, np.ndarray]) -> tuple[ColaNetwork, ClassifyAndContrast
         if f"weight__{theirs}" in case
     }
     network.load_state_dict(state)
-    loss = objective.build(case["label"].shape[1], None).eval()
+    loss = objective.loss(case["label"].shape[1], None).eval()
     count = len(features)
     batch = Batch(
         features,

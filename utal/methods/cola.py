@@ -84,7 +84,7 @@ class ClassifyAndContrast:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
 
-    def build(self, num_clusters: int, teacher: nn.Module | None) -> nn.Module:
+    def loss(self, num_clusters: int, teacher: nn.Module | None) -> nn.Module:
         """The loss as a module; it holds no state and needs no teacher."""
         return ClassifyAndContrastLoss(self)
 
