@@ -15,7 +15,8 @@ from utal.errors import DataError
 from utal.records import Video
 
 TARGET_RMS = 0.5
-"""Root mean square of a channel after scaling; see docs/method-notes.md for the measurement."""
+"""Root mean square of the features after scaling: the smallest size measured from which CoLA, at
+the papers' learning rate, gets to a hundredth of the uniform loss (benchmarks/feature_scale.py)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

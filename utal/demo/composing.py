@@ -28,7 +28,7 @@ def compose(
 ) -> Path:
     """Composes, draws and encodes untrimmed recordings of exercises.
 
-    Every video shows one person who repeats one of six exercises 5 or 6 times within 20 to 40
+    Every video shows one person who repeats one of six exercises up to 6 times within 20 to 40
     seconds, and stands, walks or begins another exercise in between. The motion is real, its order,
     the walking and the pictures are made. Place, clothes, person and camera tell nothing about the
     exercise. The same seed gives the same videos.

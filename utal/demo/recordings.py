@@ -40,9 +40,12 @@ def recorded(plan: Plan, skeletons: Skeletons) -> Recording:
     body = body_of(skeletons, plan.person)
     postures = _relaxed(skeletons, plan.person, body)
     num_repetitions = int(np.random.default_rng(plan.seed).integers(5, 7))
-    for attempt in range(100):
+    for attempt in range(200):
+        fewer = attempt // 50  # slow people cannot do six in forty seconds
         rng = np.random.default_rng([*plan.seed, attempt])
-        recording = _attempted(_Actor(skeletons, plan, body, postures, rng), num_repetitions)
+        recording = _attempted(
+            _Actor(skeletons, plan, body, postures, rng), num_repetitions - fewer
+        )
         if MIN_S <= len(recording.joints) / plan.fps <= MAX_S:
             return recording
     raise AssertionError(f"no recording of a suitable length for {plan}")
