@@ -59,6 +59,7 @@ def test_crash_while_writing_leaves_no_round(
         with pytest.raises(OSError, match="No space left"):
             save_round(tmp_path, done[0], CORPUS.names)
     assert runs.count_rounds(tmp_path) == 0
+    assert not list(tmp_path.iterdir())
     save_round(tmp_path, done[0], CORPUS.names)
     assert same(load_round(tmp_path, 0, CORPUS.names), done[0])
 

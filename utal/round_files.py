@@ -26,33 +26,31 @@ def save_round(path: Path, done: Round, names: Sequence[str]) -> None:
     """Writes a round so that it exists completely or not at all."""
     final = folder_of(path, done.index)
     partial = path / f".{final.name}.tmp"
-    shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed here
     partial.mkdir()
-    if done.clustering is not None:
-        _write_csv(
-            partial / "clustering.csv",
-            ("video", "cluster", "confidence"),
-            zip(
-                names,
-                done.clustering.labels.tolist(),
-                done.clustering.confidence.tolist(),
-                strict=True,
-            ),
-        )
-    _write_csv(partial / "pseudo_labels.csv", _LABEL_COLUMNS, _label_rows(done, names))
-    _write_csv(
-        partial / "losses.csv",
-        ("step", *done.losses.terms),
-        zip(done.losses.steps, *done.losses.terms.values(), strict=True),
-    )
-    facts = {"scale": done.scale, "num_clusters": done.pseudo_labels.targets.shape[1]}
-    (partial / "round.json").write_text(json.dumps(facts) + "\n", "utf-8")
-    _write_tensors(partial / "weights.safetensors", done.weights)
-    if done.optimiser is not None:
-        _write_tensors(partial / "optimiser.safetensors", done.optimiser)
-    _synchronise(partial)
-    os.rename(partial, final)
+    try:
+        _write_files(partial, done, names)
+        _synchronise(partial)
+        os.rename(partial, final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     _synchronise(path)
+
+
+def _write_files(folder: Path, done: Round, names: Sequence[str]) -> None:
+    if done.clustering is not None:
+        labels, confidence = done.clustering.labels, done.clustering.confidence
+        rows = zip(names, labels.tolist(), confidence.tolist(), strict=True)
+        _write_csv(folder / "clustering.csv", ("video", "cluster", "confidence"), rows)
+    _write_csv(folder / "pseudo_labels.csv", _LABEL_COLUMNS, _label_rows(done, names))
+    curve = zip(done.losses.steps, *done.losses.terms.values(), strict=True)
+    _write_csv(folder / "losses.csv", ("step", *done.losses.terms), curve)
+    facts = {"scale": done.scale, "num_clusters": done.pseudo_labels.targets.shape[1]}
+    (folder / "round.json").write_text(json.dumps(facts) + "\n", "utf-8")
+    _write_tensors(folder / "weights.safetensors", done.weights)
+    if done.optimiser is not None:
+        _write_tensors(folder / "optimiser.safetensors", done.optimiser)
 
 
 def load_round(path: Path, index: int, names: Sequence[str]) -> Round:
