@@ -7,7 +7,7 @@ import numpy as np
 from utal.records import Found, Round
 
 LEARNED = 0.1  # share of the way from a uniform guess to certainty about its own labels
-FLAT = 0.05  # attention's standard deviation over its mean; a working run has 0.5 and more
+FLAT = 0.05  # attention's standard deviation over its mean
 CROWDED = 0.8  # share of the videos in one cluster
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from utal.errors import ConfigError
-from utal.records import Batch, Clustering, Output, PseudoLabels, Segments, Video, View
+from utal.records import Clustering, Output, PseudoLabels, Segments, Video, View
 from utal.sampling import RandomSnippets, SnippetSampling
 
 
@@ -24,17 +24,13 @@ class Localizer(Protocol):
     def build(self, channels: int, num_clusters: int) -> nn.Module: ...
 
 
-class ObjectiveModule(Protocol):
-    """What an objective builds: a module, because some losses hold state (banks, histories)."""
-
-    def __call__(self, output: Output, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """The weighted loss terms by name; `progress` is the share of steps done, in [0, 1)."""
-        ...
-
-
 @runtime_checkable
 class Objective(Protocol):
-    """Makes the training loss; `teacher` is the previous round's network, frozen, or `None`."""
+    """Makes the training loss; `teacher` is the previous round's network, frozen, or `None`.
+
+    The loss is a module, because some hold state (banks, histories). Its `forward(output, batch,
+    progress)` returns the weighted terms by name; `progress` is the share of steps done, in [0, 1).
+    """
 
     def loss(self, num_clusters: int, teacher: nn.Module | None) -> nn.Module: ...
 

@@ -5,7 +5,7 @@ is a pseudo-action found by grouping videos; a *class* is a true action and exis
 ground-truth firewall (`utal.evaluation`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -270,8 +270,3 @@ class Found:
     segments: Segments
     attention: Float[np.ndarray, " time"]
     probability: Float[np.ndarray, " cluster"]
-
-
-def total_duration(videos: Iterable[Video]) -> float:
-    """Summed length of the videos, in seconds."""
-    return sum(video.timeline.duration for video in videos)

@@ -10,6 +10,7 @@ from utal.cli.reporting import write_run_report
 from utal.cli.run import discovered
 from utal.cli.scoring import score, score_lines, score_rows
 from utal.demo.composing import compose
+from utal.demo.planning import MAIN_EXERCISES
 from utal.discover import Discovery, new_request
 from utal.evaluation.evaluate import Evaluation
 from utal.evaluation.ground_truth import GroundTruth, read_ground_truth
@@ -33,12 +34,12 @@ def demonstrate(out: Path, *, seed: int, device: str, resume: bool, workers: int
         truth_file = compose(
             out, num_videos=NUM_VIDEOS, seed=seed, workers=workers, on_done=advance
         )
-    truth = read_ground_truth(truth_file)
-    request = new_request(out / "videos", "feel", [], len(truth.class_names), seed)
+    request = new_request(out / "videos", "feel", [], len(MAIN_EXERCISES), seed)
     discovery = discovered(
         out / "videos", out / "run", request, device=device, resume=resume, workers=workers
     )
     # Only from here on is the truth looked at.
+    truth = read_ground_truth(truth_file)
     evaluation = scored(discovery, truth)
     with stage(shown, "Adding the scores to the report", len(discovery.corpus)) as advance:
         write_run_report(
