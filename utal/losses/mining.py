@@ -31,15 +31,37 @@ def dilated(binary: Bool[Tensor, "batch time"], window: int) -> Bool[Tensor, "ba
     return F.max_pool1d(padded[:, None], window, stride=1)[:, 0] > 0.5
 
 
-def above_median(actionness: Float[Tensor, "batch time"]) -> Bool[Tensor, "batch time"]:
+def above_median(
+    actionness: Float[Tensor, "batch time"], mask: Bool[Tensor, "batch time"] | None = None
+) -> Bool[Tensor, "batch time"]:
     """True where the actionness exceeds its median over time (mean of the middle two if T is even).
 
-    Source: released CoLA code; the paper's fixed threshold 0.5 is never used there.
+    Args:
+        actionness: of each snippet.
+        mask: true where a snippet exists, the others being at the end; `None`: everywhere.
+
+    Source: released CoLA and APSL code; the papers' fixed thresholds are never used there.
     """
-    ordered = actionness.sort(dim=1).values
-    last = actionness.shape[1] - 1
-    median = (ordered[:, last // 2] + ordered[:, (last + 1) // 2]) / 2
-    return actionness > median[:, None]
+    if mask is None:
+        mask = torch.ones_like(actionness, dtype=torch.bool)
+    ordered = actionness.masked_fill(~mask, torch.inf).sort(dim=1).values
+    last = mask.sum(dim=1, keepdim=True) - 1
+    middle = torch.cat([last // 2, (last + 1) // 2], dim=1)
+    median = ordered.gather(1, middle).mean(dim=1, keepdim=True)
+    return (actionness > median) & mask
+
+
+def above_threshold(
+    actionness: Float[Tensor, "batch time"], threshold: float
+) -> Bool[Tensor, "batch time"]:
+    """True where the sigmoid of the summed activations exceeds a fixed threshold.
+
+    Of a sum that is never negative the sigmoid is at least 0.5, and 0.8 takes a sum of 1.39: a
+    network that has just begun to learn reaches that nowhere, so that nothing is action.
+
+    Source: APSL Eq. 6 and 10 (0.8), CoLA Sec. 3.3 (0.5).
+    """
+    return torch.sigmoid(actionness) > threshold
 
 
 def inner_region(
@@ -78,6 +100,14 @@ class MinedIndices:
     hard_background: Int64[Tensor, "batch hard"]
 
 
+def kept_of(
+    mask: Bool[Tensor, "batch time"], ratio: int, count: int
+) -> Bool[Tensor, "batch count"]:
+    """Of `count` ranks those that a video of n snippets fills: the first max(1, n // ratio)."""
+    share = (mask.sum(dim=1, keepdim=True) // ratio).clamp(min=1)
+    return torch.arange(count, device=mask.device) < share
+
+
 @torch.no_grad()
 def mined_indices(
     actionness: Float[Tensor, "batch time"],
@@ -87,6 +117,8 @@ def mined_indices(
     num_hard: int,
     window: int,
     wide_window: int,
+    mask: Bool[Tensor, "batch time"] | None = None,
+    threshold: float | None = None,
 ) -> MinedIndices:
     """Easy and hard snippets from the actionness.
 
@@ -97,21 +129,33 @@ def mined_indices(
         num_hard: size of the hard sets.
         window: of the narrow erosion and dilation.
         wide_window: of the wide ones.
+        mask: true where a snippet exists, the others being at the end; these come last in every
+            set, so that the ranks of `kept_of` hold none. `None`: all exist.
+        threshold: see `above_threshold`; `None`: the video's median decides what is action.
 
     Returns:
         Easy action: the highest actionness. Easy background: the lowest. Hard action and hard
         background: the highest actionness inside `inner_region` and `outer_region`; where a region
         holds too few snippets the set is filled with the video's first others, as released.
 
-    Source: CoLA Sec. 3.3 and released code.
+    Source: CoLA Sec. 3.3, APSL Sec. 3.4 and released code.
     """
-    binary = above_median(actionness)
-    highest = actionness.max(dim=1, keepdim=True).values
+    if mask is None:
+        mask = torch.ones_like(actionness, dtype=torch.bool)
+    if threshold is None:
+        binary = above_median(actionness, mask)
+    else:
+        binary = above_threshold(actionness, threshold) & mask
+    highest = actionness.masked_fill(~mask, 0).max(dim=1, keepdim=True).values
     inner = inner_region(binary, window, wide_window)
     outer = outer_region(binary, window, wide_window)
+
+    def best(score: Float[Tensor, "batch time"], count: int) -> Int64[Tensor, "batch count"]:
+        return strongest(score.masked_fill(~mask, -torch.inf), count)
+
     return MinedIndices(
-        easy_action=strongest(actionness * easy_mask, num_easy),
-        easy_background=strongest((highest - actionness) * easy_mask, num_easy),
-        hard_action=strongest(actionness * inner, num_hard),
-        hard_background=strongest(actionness * outer, num_hard),
+        easy_action=best(actionness * easy_mask, num_easy),
+        easy_background=best((highest - actionness) * easy_mask, num_easy),
+        hard_action=best(actionness * inner, num_hard),
+        hard_background=best(actionness * outer, num_hard),
     )
