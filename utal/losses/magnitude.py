@@ -21,5 +21,6 @@ def magnitude_separation(
     2021, q = 100). The papers write the norm of a set of features; their code takes that of its
     mean.
     """
-    missing = torch.relu(margin - torch.linalg.vector_norm(action, dim=1))
-    return (missing + torch.linalg.vector_norm(background, dim=1)).square()
+    missing = torch.relu(margin - action.norm(dim=1))
+    loss: Tensor = (missing + background.norm(dim=1)).square()
+    return loss
