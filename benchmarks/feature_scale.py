@@ -35,11 +35,12 @@ def final_loss(rms: float, seed: int) -> float:
     given = PseudoLabels(torch.arange(40), targets, torch.ones(40))
     plan = Training(steps=STEPS, batch_size=16, snippets=RandomSnippets(40))
     torch.manual_seed(seed)
-    network = Cola(width=256).build(corpus.channels, NUM_ACTIONS)
+    network = Cola(width=256).build(corpus.stream_widths, NUM_ACTIONS)
+    objective = ClassifyAndContrast().loss(given, None)
     losses = fit(
         network,
-        ClassifyAndContrast().loss(NUM_ACTIONS, None),
-        new_optimiser(network, plan),
+        objective,
+        new_optimiser(network, objective, plan),
         corpus,
         given,
         plan,

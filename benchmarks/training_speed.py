@@ -45,9 +45,9 @@ def seconds(size: tuple[int, ...]) -> tuple[float, float]:
     targets = torch.eye(20)[torch.arange(num_videos) % 20]
     labels = PseudoLabels(torch.arange(num_videos), targets, torch.ones(num_videos))
     plan = Training(steps=steps, batch_size=batch, snippets=RandomSnippets(num_snippets))
-    network = Cola(width=width).build(channels, 20)
-    optimiser = new_optimiser(network, plan)
-    objective = ClassifyAndContrast().loss(20, None)
+    network = Cola(width=width).build((channels,), 20)
+    objective = ClassifyAndContrast().loss(labels, None)
+    optimiser = new_optimiser(network, objective, plan)
     one = next(batches(corpus, labels, plan, np.random.default_rng(0)))
 
     def bare() -> None:

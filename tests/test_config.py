@@ -7,6 +7,7 @@ from utal import config
 from utal.errors import ConfigError
 from utal.grouping.refining import Keep
 from utal.grouping.selecting import ConstantSpeed, TakeAll
+from utal.methods import catalogue
 
 
 @pytest.mark.parametrize("name", config.METHODS)
@@ -104,8 +105,8 @@ def test_ablations_change_one_thing_each() -> None:
 
 
 def test_equations_point_at_code_of_the_package() -> None:
-    assert set(config.EQUATIONS) == {name.partition("/")[0] for name in config.METHODS}
-    for table in config.EQUATIONS.values():
+    assert set(catalogue.EQUATIONS) == {name.partition("/")[0] for name in config.METHODS}
+    for table in catalogue.EQUATIONS.values():
         assert len(table) >= 5
         for equation, code in table.items():
             assert equation.startswith("Eq. ")

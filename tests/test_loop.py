@@ -6,13 +6,15 @@ import torch
 
 from tests.planted import CPU, NUM_ACTIONS, planted_corpus, same, small
 from utal.corpus import feature_scale
-from utal.errors import DataError
+from utal.errors import ConfigError, DataError
 from utal.fitting import TrainingDivergedError, num_steps
 from utal.grouping.selecting import TakeAll
 from utal.health import complaints
-from utal.loop import localize, rounds
+from utal.loop import localize, renumbered, rounds
 from utal.method import Training
-from utal.records import PseudoLabels, Round
+from utal.methods.cola import ClassifyAndContrast
+from utal.records import Clustering, Losses, PseudoLabels, Round
+from utal.sampling import WholeVideos
 from utal.sizing import sized
 
 
@@ -125,7 +127,7 @@ def test_records_own_their_weights() -> None:
         seen.append((round_, {k: v.clone() for k, v in round_.weights.items()}))
     for round_, copy in seen:
         assert all(torch.equal(round_.weights[k], copy[k]) for k in copy)
-    assert not torch.equal(seen[0][1]["embed.weight"], seen[1][1]["embed.weight"])
+    assert not torch.equal(seen[0][1]["embed.0.weight"], seen[1][1]["embed.0.weight"])
 
 
 def test_steps_follow_the_selected_share() -> None:
@@ -179,3 +181,48 @@ def test_divergence_names_term_and_step() -> None:
     method = replace(base, training=replace(base.training, learning_rate=1e30))
     with pytest.raises(TrainingDivergedError, match=r"loss term '\w+' became .* before step"):
         run(method, corpus)
+
+
+def test_clusters_keep_their_numbers_from_round_to_round() -> None:
+    """Renumbering changes names, not groups, and shares the most videos it can."""
+    before = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
+    now = torch.tensor([2, 2, 1, 0, 0, 1, 1, 1])
+    labels = PseudoLabels(torch.arange(8), torch.eye(3)[before], torch.ones(8))
+    after = Round(0, Clustering(before, torch.zeros(8)), labels, Losses((), {}), 1.0, {})
+    found = renumbered(Clustering(now, torch.arange(8.0)), after, 3)
+    assert found.labels.tolist() == [0, 0, 2, 1, 1, 2, 2, 2]
+    assert torch.equal(found.confidence, torch.arange(8.0))
+    assert renumbered(Clustering(now, torch.zeros(8)), None, 3).labels is now
+
+
+def test_optimiser_settings_reach_the_steps() -> None:
+    """Clipping, the late learning rate and bfloat16 each change what is learned, and only then."""
+    corpus, _, _ = planted_corpus(12)
+    base = small(steps=6, num_rounds=1)
+
+    def trained(**changes: object) -> Round:
+        plan = replace(base.training, **changes)
+        method = replace(base, training=plan)
+        (last,) = rounds(method, corpus, NUM_ACTIONS, seed=0, device=CPU)
+        return last
+
+    plain = trained()
+    assert same(plain, trained(late_factor=1.0, gradient_norm=1e9))
+    assert not same(plain, trained(late_factor=0.1))
+    assert not same(plain, trained(gradient_norm=1e-3))
+    coarse = trained(mixed_precision=True)
+    assert coarse.losses.terms["total"][-1] == pytest.approx(
+        plain.losses.terms["total"][-1], rel=0.2
+    )
+    assert not same(plain, coarse)
+
+
+def test_whole_videos_are_padded() -> None:
+    corpus, _, _ = planted_corpus(12)
+    base = small(steps=6, num_rounds=1)
+    plan = replace(base.training, snippets=WholeVideos(1000))
+    with pytest.raises(ConfigError, match="ClassifyAndContrast compares snippets"):
+        replace(base, training=plan)
+    plain = replace(base, training=plan, objective=ClassifyAndContrast(contrast_weight=0.0))
+    (whole,) = rounds(plain, corpus, NUM_ACTIONS, seed=0, device=CPU)
+    assert np.isfinite(whole.losses.terms["total"]).all()

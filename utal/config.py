@@ -7,18 +7,21 @@ make us import or run anything.
 import difflib
 import json
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
 from functools import cache, partial
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
+from utal.batching import Grouped, PairsAndRandom, Shuffled
 from utal.decoding.proposals import OuterInnerProposals
 from utal.errors import ConfigError
 from utal.grouping import clustering, describing, refining, selecting
 from utal.localizers.cola import Cola
+from utal.localizers.fusion import LateFusion
 from utal.method import (
     Clusterer,
     Decoder,
@@ -29,13 +32,21 @@ from utal.method import (
     Refiner,
     Selector,
 )
-from utal.methods import cola, feel
+from utal.methods.catalogue import METHODS
 from utal.methods.cola import ClassifyAndContrast
-from utal.sampling import AllOrUniform, SnippetSampling, Uniform
+from utal.methods.per_stream import PerStream
+from utal.sampling import (
+    AllOrUniform,
+    RandomSnippets,
+    Uniform,
+    WholeVideos,
+)
 
 PARTS: tuple[type, ...] = (
     Cola,
+    LateFusion,
     ClassifyAndContrast,
+    PerStream,
     describing.AttentionRaw,
     describing.TopEmbedding,
     describing.TopRaw,
@@ -48,29 +59,13 @@ PARTS: tuple[type, ...] = (
     OuterInnerProposals,
     AllOrUniform,
     Uniform,
+    RandomSnippets,
+    WholeVideos,
+    Shuffled,
+    Grouped,
+    PairsAndRandom,
 )
 """Every part of the package that a method can name."""
-
-METHODS: dict[str, Callable[[], Method]] = {
-    "feel": feel.adaptive,
-    "feel/thumos14": feel.thumos14,
-    "feel/activitynet12": feel.activitynet12,
-    "feel/thumos14-constant": lambda: feel.constant_speed(feel.thumos14()),
-    "feel/activitynet12-constant": lambda: feel.constant_speed(feel.activitynet12()),
-    "feel/thumos14-without-cci": lambda: feel.without_reranking(feel.thumos14()),
-    "feel/thumos14-without-iis": lambda: feel.without_selection(feel.thumos14()),
-    "feel/thumos14-cola-utal": lambda: feel.cola_utal(feel.thumos14()),
-    "cola": cola.adaptive,
-    "cola/thumos14": cola.thumos14,
-    "cola/activitynet12": cola.activitynet12,
-}
-"""Every named method."""
-
-EQUATIONS: dict[str, Mapping[str, Any]] = {
-    "feel": feel.EQUATIONS,
-    "cola": cola.EQUATIONS,
-}
-"""Equation tables of the papers, by the first part of a method's name."""
 
 SLOTS = (Localizer, Objective, Describer, Clusterer, Refiner, Selector, Decoder)
 
@@ -150,7 +145,7 @@ def _parsed(kind: Any, text: str, whole: str) -> Any:
     by_name = {part.__name__: part for part in PARTS}
     if text in by_name:
         value: Any = {"part": text}
-    elif kind in SLOTS or kind is SnippetSampling:
+    elif kind in SLOTS or _is_choice(kind, PARTS):
         raise ConfigError(f"{whole}: unknown part {text!r}{_suggestion(text, by_name)}")
     else:
         try:
@@ -186,10 +181,7 @@ def _converter(parts: tuple[type, ...] = PARTS) -> cattrs.Converter:
     """Strict conversion: tagged parts, exact scalar types, no unknown keys."""
     converter = cattrs.Converter(forbid_extra_keys=True)
     by_name = {part.__name__: part for part in parts}
-    readers: dict[str, Callable[[Any, Any], Any]] = {
-        name: make_dict_structure_fn(part, converter, _cattrs_forbid_extra_keys=True)
-        for name, part in by_name.items()
-    }
+    readers: dict[str, Callable[[Any, Any], Any]] = {}
 
     def write(part: Any) -> dict[str, Any]:
         plain = {f.name: converter.unstructure(getattr(part, f.name)) for f in fields(part)}
@@ -210,16 +202,28 @@ def _converter(parts: tuple[type, ...] = PARTS) -> cattrs.Converter:
     for slot in SLOTS:
         converter.register_structure_hook(slot, read)
         converter.register_unstructure_hook_func(partial(operator.is_, slot), write)
-    converter.register_structure_hook_func(lambda kind: kind == SnippetSampling, read)
-    converter.register_unstructure_hook_func(lambda kind: kind == SnippetSampling, write)
+    choice = partial(_is_choice, parts=parts)
+    converter.register_structure_hook_func(choice, read)
+    converter.register_unstructure_hook_func(choice, write)
     for exact in (int, float, bool, str):
         converter.register_structure_hook(exact, _exactly)
-    converter.register_structure_hook_func(lambda kind: kind == (int | None), _int_or_none)
+    for kind in (int, float, tuple[float, ...]):
+        converter.register_structure_hook_func(
+            partial(operator.eq, kind | None), partial(_optional, converter, kind)
+        )
+    # Made last: a reader looks up the hooks of its part's fields, among them other parts.
+    for name, part in by_name.items():
+        readers[name] = make_dict_structure_fn(part, converter, _cattrs_forbid_extra_keys=True)
     return converter
 
 
-def _int_or_none(value: Any, _: Any) -> int | None:
-    return None if value is None else int(_exactly(value, int))
+def _is_choice(kind: Any, parts: tuple[type, ...]) -> bool:
+    """Whether a field's type is a union of parts, such as `AllOrUniform | Uniform`."""
+    return isinstance(kind, UnionType) and set(get_args(kind)) <= set(parts)
+
+
+def _optional(converter: cattrs.Converter, kind: Any, value: Any, _: Any) -> Any:
+    return None if value is None else converter.structure(value, kind)
 
 
 def _exactly(value: Any, kind: type) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from utal.errors import DataError
@@ -60,6 +60,11 @@ class Corpus:
         return int(self.videos[0].features.shape[1])
 
     @property
+    def stream_widths(self) -> tuple[int, ...]:
+        """Widths of the feature streams in channel order; one stream where none is named."""
+        return tuple(self.streams.values()) or (self.channels,)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the videos."""
         return tuple(video.name for video in self.videos)
@@ -76,18 +81,25 @@ class Corpus:
         return torch.from_numpy(rows).mul_(self.scale)
 
     def batch(
-        self, videos: Sequence[int], snippets: Sequence[Integer[np.ndarray, " sample"]]
-    ) -> Float[Tensor, "batch sample channel"]:
-        """The given snippets of several videos, as many of each, scaled, as float32."""
-        out = torch.empty(len(videos), len(snippets[0]), self.channels)
+        self, videos: Sequence[int], snippets: Sequence[Integer[np.ndarray, " _"]]
+    ) -> tuple[Float[Tensor, "batch time channel"], Bool[Tensor, "batch time"]]:
+        """The given snippets of several videos, scaled, as float32; shorter ones padded with zeros.
+
+        Returns:
+            Features, and a mask that is true where a snippet exists.
+        """
+        lengths = torch.tensor([len(rows) for rows in snippets])
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        out = torch.empty(*mask.shape, self.channels)
         view = out.numpy()
         for row, (index, rows) in enumerate(zip(videos, snippets, strict=True)):
-            features = self.videos[index].features
+            features, own = self.videos[index].features, view[row, : len(rows)]
             if features.dtype == np.float32:
-                np.take(features, rows, axis=0, out=view[row], mode="clip")  # `raise` would buffer
+                np.take(features, rows, axis=0, out=own, mode="clip")  # `raise` would buffer
             else:
-                view[row] = features[rows]
-        return out.mul_(self.scale)
+                own[:] = features[rows]
+            view[row, len(rows) :] = 0
+        return out.mul_(self.scale), mask
 
 
 def feature_scale(corpus: Corpus) -> float:

@@ -15,6 +15,7 @@ from utal.formats.activitynet import cluster_names, write_detections
 from utal.formats.csv import write_segments
 from utal.health import complaints
 from utal.loop import localize, rounds
+from utal.method import weakly
 from utal.packs import Axis, read_corpus
 from utal.records import Found, PseudoLabels, Round, Segments
 from utal.round_files import save_round
@@ -223,6 +224,7 @@ def new_request(
     return Request(str(source.resolve()), config.to_json(chosen), num_clusters, seed)
 
 
-def with_names(request: Request, names: tuple[str, ...]) -> Request:
-    """The request with given cluster names, one per label."""
-    return replace(request, names=names, num_clusters=len(names))
+def with_labels(request: Request, names: tuple[str, ...]) -> Request:
+    """The request for given labels: the clusters bear their names, and nothing is grouped."""
+    method = config.to_json(weakly(config.from_json(request.method)))
+    return replace(request, method=method, names=names, num_clusters=len(names))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from utal.corpus import Corpus
@@ -23,33 +23,20 @@ class TrainingDivergedError(RuntimeError):
     """A loss term is no longer finite."""
 
 
-def shuffled(
-    count: int, batch_size: int, rng: np.random.Generator
-) -> Iterator[Int64[np.ndarray, " batch"]]:
-    """Endless batches of row numbers: every row once per pass, in a new order each pass.
-
-    The last batch of a pass may be smaller, as in the released loaders.
-    """
-    while True:
-        order = rng.permutation(count)
-        for first in range(0, count, batch_size):
-            yield order[first : first + batch_size]
-
-
 def batches(
     corpus: Corpus, labels: PseudoLabels, plan: Training, rng: np.random.Generator
 ) -> Iterator[Batch]:
-    """Endless training batches: videos cut to one length, with their pseudo-labels."""
+    """Endless training batches: cut or padded videos with their pseudo-labels."""
     if plan.batch_size is None:
         raise ConfigError("batch_size is not settled; pass the method through utal.sizing.sized")
     chosen = labels.videos.numpy()
-    for rows in shuffled(len(chosen), plan.batch_size, rng):
+    for rows in plan.batching.batches(labels.targets.numpy(), plan.batch_size, rng):
         videos = chosen[rows]
         snippets = [plan.snippets.draw(corpus.videos[v].num_snippets, rng) for v in videos]
-        features = corpus.batch(videos.tolist(), snippets)
+        features, mask = corpus.batch(videos.tolist(), snippets)
         yield Batch(
             features=features,
-            mask=torch.ones(features.shape[:2], dtype=torch.bool),
+            mask=mask,
             targets=labels.targets[rows],
             weights=labels.weights[rows],
             videos=labels.videos[rows],
@@ -77,15 +64,24 @@ def num_steps(plan: Training, share: float) -> int:
     return max(plan.min_steps, steps)
 
 
-def new_optimiser(network: nn.Module, plan: Training) -> torch.optim.Adam:
-    """Adam over all parameters of the network."""
+def new_optimiser(
+    network: nn.Module, objective: nn.Module, plan: Training
+) -> torch.optim.Optimizer:
+    """Adam over the parameters of the network, and over those of the objective if it learns."""
+    learned = list(objective.parameters())
+    groups = [{"params": list(network.parameters())}, {"params": learned}]
     return torch.optim.Adam(
-        network.parameters(),
+        groups if learned else groups[:1],
         lr=plan.learning_rate,
         betas=plan.betas,
         weight_decay=plan.weight_decay,
         fused=True,
     )
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
 
 
 @dataclass
@@ -144,12 +140,17 @@ def fit(
     objective.train()
     supply = batches(corpus, labels, plan, rng)
     for step in range(steps):
+        _set_rate(optimiser, plan.learning_rate * (plan.late_factor if 2 * step >= steps else 1))
         batch = moved(next(supply), device)
-        output = network(batch.features, batch.mask)
-        terms = objective(output, batch, step / steps)
+        with torch.autocast(device.type, torch.bfloat16, enabled=plan.mixed_precision):
+            output = network(batch.features, batch.mask)
+            terms = objective(output, batch, step / steps)
         total = torch.stack(list(terms.values())).sum()
         optimiser.zero_grad(set_to_none=True)
         total.backward()
+        if plan.gradient_norm is not None:
+            learned = [p for group in optimiser.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(learned, plan.gradient_norm)
         optimiser.step()
         curve.add(terms, total)
         if (step + 1) % every == 0 or step + 1 == steps:

@@ -1,9 +1,11 @@
 """The loop that all methods are: describe, cluster, refine, select, fit, again. Read it first."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from utal.corpus import Corpus, feature_scale
@@ -43,11 +45,12 @@ def rounds(
     for index in range(after.index + 1 if after else 0, method.num_rounds):
         with torch.random.fork_rng(devices=_cuda(device)):
             torch.manual_seed(_round_seed(seed, index))
-            before = rebuilt(after, method, corpus.channels, device) if after else None
+            before = rebuilt(after, method, corpus.stream_widths, device) if after else None
             if given is None:
                 views = list(describe_all(method, corpus, before, device=device))
                 clustering = method.clusterer.cluster(views, num_clusters, seed=seed, device=device)
                 clustering = method.refiner.refine(views, clustering, num_clusters)
+                clustering = renumbered(clustering, after, num_clusters)
                 labels = method.selector.select(clustering, num_clusters, index, method.num_rounds)
             else:
                 clustering, labels = None, given
@@ -72,11 +75,11 @@ def _trained(
     """One round's training, and the record of it."""
     plan = method.training
     num_clusters = labels.targets.shape[1]
-    network = method.localizer.build(corpus.channels, num_clusters).to(device)
+    network = method.localizer.build(corpus.stream_widths, num_clusters).to(device)
     if before is not None and not plan.restart:
         network.load_state_dict(before.state_dict())
-    objective = method.objective.loss(num_clusters, before).to(device)
-    optimiser = new_optimiser(network, plan)
+    objective = method.objective.loss(labels, before).to(device)
+    optimiser = new_optimiser(network, objective, plan)
     if after is not None and after.optimiser is not None:
         _restore(optimiser, after.optimiser)
     losses = fit(
@@ -95,9 +98,26 @@ def _trained(
     return Round(index, clustering, labels, losses, corpus.scale, weights, kept)
 
 
-def rebuilt(after: Round, method: Method, channels: int, device: torch.device) -> nn.Module:
+def renumbered(clustering: Clustering, after: Round | None, num_clusters: int) -> Clustering:
+    """The same groups, numbered to share as many videos as possible with the round before.
+
+    Clusterers number their groups anyhow. A network that is trained on would have to learn its
+    classifier anew each round, and a person could not follow a cluster from round to round.
+    """
+    if after is None or after.clustering is None:
+        return clustering
+    shared = torch.zeros(num_clusters, num_clusters, dtype=torch.int64)
+    pairs = clustering.labels, after.clustering.labels
+    shared.index_put_(pairs, torch.ones_like(clustering.labels), accumulate=True)
+    _, number = linear_sum_assignment(shared.numpy(), maximize=True)
+    return replace(clustering, labels=torch.from_numpy(number)[clustering.labels])
+
+
+def rebuilt(
+    after: Round, method: Method, streams: tuple[int, ...], device: torch.device
+) -> nn.Module:
     """The network of a finished round, frozen and in evaluation mode."""
-    network = method.localizer.build(channels, after.pseudo_labels.targets.shape[1]).to(device)
+    network = method.localizer.build(streams, after.pseudo_labels.targets.shape[1]).to(device)
     network.load_state_dict(after.weights)
     return network.eval().requires_grad_(False)
 
@@ -121,10 +141,11 @@ def describe_all(
     if network is None:
         for index, video in enumerate(corpus.videos):
             everything = np.arange(video.num_snippets)
-            yield method.describer.describe(corpus.features(index, everything), None)
+            features = corpus.features(index, everything)
+            yield method.describer.describe(features, None, corpus.stream_widths)
     else:
         for features, output in outputs(method, corpus, network, device=device):
-            yield method.describer.describe(features, output)
+            yield method.describer.describe(features, output, corpus.stream_widths)
 
 
 def localize(
@@ -132,7 +153,7 @@ def localize(
 ) -> Iterator[Found]:
     """What a finished round finds in each video of the corpus, in order."""
     corpus = corpus.scaled(after.scale)
-    network = rebuilt(after, method, corpus.channels, device)
+    network = rebuilt(after, method, corpus.stream_widths, device)
     for video, (_, output) in zip(
         corpus.videos, outputs(method, corpus, network, device=device), strict=True
     ):
@@ -153,10 +174,13 @@ def _cuda(device: torch.device) -> list[torch.device]:
 
 
 def _copied(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's tensors as a flat dictionary of copies on the CPU."""
+    """The optimiser's tensors as a flat dictionary of copies on the CPU; the network's group."""
+    # The objective's own parameters, if any, are in a later group: they start anew each round.
+    network_group = set(optimiser.state_dict()["param_groups"][0]["params"])
     return {
         f"{parameter}.{name}": value.cpu().clone()
         for parameter, state in optimiser.state_dict()["state"].items()
+        if parameter in network_group
         for name, value in state.items()
     }
 

@@ -115,7 +115,7 @@ class Scores:
     """What every localizer must be able to say; the ranges are stated here and nowhere else.
 
     Attributes:
-        embedding: features in the localizer's own space.
+        embedding: features in the localizer's own space; the raw ones where it learns none.
         cas: class activation sequence; one column per cluster, no background column.
         attention: class-agnostic actionness, >= 0, larger means action.
         probability: video-level distribution over clusters; rows sum to 1.
@@ -139,10 +139,12 @@ class View:
     Attributes:
         vector: one descriptor of the whole video.
         snippets: the attended snippets, for clusterers that learn from them; else `None`.
+        posterior: the grouping that the localizer itself proposes, if it has one; sums to 1.
     """
 
     vector: Float[Tensor, " descriptor"]
     snippets: Float[Tensor, "selected channel"] | None = None
+    posterior: Float[Tensor, " cluster"] | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

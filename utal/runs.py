@@ -29,7 +29,7 @@ from utal.method import Method
 from utal.records import Round
 from utal.round_files import folder_of, load_round
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,11 @@ def environment() -> dict[str, Any]:
 
 def _read_request(path: Path) -> Request:
     values = json.loads(path.read_text("utf-8"))
+    if values["format"] != FORMAT:
+        raise ConfigError(
+            f"{path}: written by another version of utal (format {values['format']}, expected "
+            f"{FORMAT}); run it again into a new folder"
+        )
     return Request(**{**values, "names": tuple(values["names"])})
 
 

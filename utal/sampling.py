@@ -50,13 +50,34 @@ class RandomSnippets:
     def __post_init__(self) -> None:
         _check_count(self.num_snippets)
 
-    def length(self) -> int:
-        """T, once it is settled."""
-        return _settled(self.num_snippets)
-
     def draw(self, num_snippets: int, rng: np.random.Generator) -> Int64[np.ndarray, " sample"]:
         """T indices into a video of `num_snippets` snippets."""
-        return perturbed_indices(num_snippets, self.length(), rng)
+        return perturbed_indices(num_snippets, _settled(self.num_snippets), rng)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeVideos:
+    """Videos as they are, shorter ones padded; of a longer one than a limit a random stretch.
+
+    Attributes:
+        num_snippets: the limit; `None`: from the corpus, see `utal.sizing`.
+
+    Source: TCAM's released code trains on whole videos and has a limit that it leaves unset.
+    """
+
+    num_snippets: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_count(self.num_snippets)
+
+    def draw(self, num_snippets: int, rng: np.random.Generator) -> Int64[np.ndarray, " sample"]:
+        """min(L, limit) neighbouring indices into a video of L = `num_snippets` snippets."""
+        length = min(num_snippets, _settled(self.num_snippets))
+        return np.arange(length) + rng.integers(num_snippets - length, endpoint=True)
+
+
+TrainingSnippets = RandomSnippets | WholeVideos
+"""How a training video is cut."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from utal.config import EQUATIONS
 from utal.method import Method
+from utal.methods.catalogue import EQUATIONS, PRESETS
+
+
+def names() -> Iterator[str]:
+    """One line per named method: its name and what it is."""
+    width = max(map(len, PRESETS))
+    for name, preset in PRESETS.items():
+        yield f"{name:<{width}}  {preset.about}"
 
 
 def settings_of(method: Method) -> Iterator[str]:

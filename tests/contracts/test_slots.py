@@ -6,15 +6,29 @@ import pytest
 import torch
 
 from tests.planted import CPU
+from utal.batching import Batching
 from utal.config import PARTS
 from utal.decoding.proposals import OuterInnerProposals
+from utal.errors import ConfigError
+from utal.localizers.cola import Cola
+from utal.localizers.fusion import LateFusion
 from utal.method import Clusterer, Decoder, Describer, Localizer, Objective, Refiner, Selector
-from utal.records import Batch, Clustering, Scores, View
-from utal.sampling import AllOrUniform, Uniform
+from utal.methods import cola
+from utal.methods.cola import ClassifyAndContrast
+from utal.methods.per_stream import PerStream
+from utal.records import Batch, Clustering, PseudoLabels, Scores, Timeline, Video, View
+from utal.sampling import SnippetSampling, TrainingSnippets
 
-# Decoders have no defaults: their thresholds belong to a data set.
-MADE = {part: part() for part in PARTS if part is not OuterInnerProposals}
 NUM_CLUSTERS = 3
+STREAMS = (4, 3)
+
+# Parts without defaults: a decoder's thresholds belong to a data set, a wrapper wraps something.
+EXAMPLES = {
+    OuterInnerProposals: cola.thumos14_decoder(),
+    LateFusion: LateFusion(Cola(width=8)),
+    PerStream: PerStream(ClassifyAndContrast()),
+}
+MADE = {part: EXAMPLES[part] if part in EXAMPLES else part() for part in PARTS}
 
 
 def of(slot: type) -> list[object]:
@@ -38,20 +52,23 @@ def scores(time: int = 12) -> Scores:
     return Scores(embedding, cas, cas.sum(2), torch.softmax(cas.mean(1), 1))
 
 
-def test_every_part_has_a_slot() -> None:
-    slots = (Localizer, Objective, Describer, Clusterer, Refiner, Selector, Decoder)
-    counts = {slot.__name__: sum(isinstance(p, slot) for p in MADE.values()) for slot in slots}
+SLOTS = (Localizer, Objective, Describer, Clusterer, Refiner, Selector, Decoder)
+
+
+def test_every_part_has_one_slot() -> None:
+    counts = {slot.__name__: len(of(slot)) for slot in SLOTS}
     assert counts == {
-        "Localizer": 1,
-        "Objective": 1,
+        "Localizer": 2,
+        "Objective": 2,
         "Describer": 3,
         "Clusterer": 1,
         "Refiner": 2,
         "Selector": 3,
-        "Decoder": 0,
+        "Decoder": 1,
     }
-    samplers = [part for part in MADE.values() if isinstance(part, AllOrUniform | Uniform)]
-    assert sum(counts.values()) + len(samplers) == len(MADE) == len(PARTS) - 1
+    others = of(SnippetSampling) + of(TrainingSnippets) + of(Batching)
+    assert len(others) == 7
+    assert sum(counts.values()) + len(others) == len(PARTS)
 
 
 @pytest.mark.parametrize("part", of(Clusterer), ids=repr)
@@ -97,50 +114,106 @@ def test_selector(part: Selector) -> None:
 @pytest.mark.parametrize("part", of(Describer), ids=repr)
 def test_describer(part: Describer) -> None:
     features = torch.rand(12, 7, generator=torch.Generator().manual_seed(2))
-    first = part.describe(features, None)
+    first = part.describe(features, None, STREAMS)
     s = scores()
     parts = (s.embedding, s.cas, s.attention, s.probability)
     one = Scores(*(tensor[:1].detach() for tensor in parts))
-    later = part.describe(features, one)
+    later = part.describe(features, one, STREAMS)
     for view in (first, later):
         assert view.vector.ndim == 1
         assert torch.isfinite(view.vector).all()
-    assert torch.equal(later.vector, part.describe(features.clone(), one).vector)
+    assert torch.equal(later.vector, part.describe(features.clone(), one, STREAMS).vector)
+
+
+def batch_of(lengths: tuple[int, ...], *, time: int = 40, kept: int | None = None) -> Batch:
+    generator = torch.Generator().manual_seed(5)
+    features = torch.rand(len(lengths), time, sum(STREAMS), generator=generator).double()
+    mask = torch.arange(time) < torch.tensor(lengths)[:, None]
+    targets = torch.eye(NUM_CLUSTERS)[torch.arange(len(lengths)) % 2].double()
+    weights, videos = torch.ones(len(lengths)).double(), torch.arange(len(lengths))
+    columns = features * mask[:, :, None], mask, targets, weights, videos
+    return Batch(*(column[:kept] for column in columns))
+
+
+def numbers_of(output: object) -> list[torch.Tensor]:
+    s = output.scores
+    return [s.embedding, s.cas, s.attention, s.probability]
 
 
 @pytest.mark.parametrize("part", of(Localizer), ids=repr)
 def test_localizer(part: Localizer) -> None:
     torch.manual_seed(0)
-    network = part.build(7, NUM_CLUSTERS).eval()
-    features = torch.rand(2, 40, 7)
-    mask = torch.ones(2, 40, dtype=torch.bool)
-    both = network(features, mask).scores
-    alone = network(features[:1], mask[:1]).scores
-    torch.testing.assert_close(both.cas[:1], alone.cas)  # the rest of a batch does not matter
-    assert both.cas.shape == (2, 40, NUM_CLUSTERS)
-    assert (both.attention >= 0).all()
-    torch.testing.assert_close(both.probability.sum(1), torch.ones(2))
+    network = part.build(STREAMS, NUM_CLUSTERS).double().eval()
+    batch = batch_of((40, 31, 40))
+    output = network(batch.features, batch.mask)
+    assert type(output) is part.output
+    scores = output.scores
+    assert scores.cas.shape == (3, 40, NUM_CLUSTERS)
+    assert scores.attention.shape == (3, 40)
+    assert scores.embedding.shape[:2] == (3, 40)
+    assert (scores.attention >= 0).all()
+    torch.testing.assert_close(scores.probability.sum(1), torch.ones(3).double())
+    # Neither the rest of a batch nor padding matters.
+    alone = network(batch.features[1:2, :31], batch.mask[1:2, :31])
+    for together, single in zip(numbers_of(output), numbers_of(alone), strict=True):
+        expected = (
+            together[1:2, :31] if together.ndim > 2 or together.shape[1] == 40 else together[1:2]
+        )
+        torch.testing.assert_close(single, expected, rtol=1e-8, atol=1e-10)
+    assert part.learns_embedding or torch.equal(scores.embedding, batch.features)
+
+
+def accepted_by(part: Objective | Decoder) -> list[Localizer]:
+    """The localizers a part works with; it must refuse the others by name."""
+    fitting = []
+    for localizer in of(Localizer):
+        refused = ""
+        try:
+            part.check(localizer)
+            fitting.append(localizer)
+        except ConfigError as error:
+            refused = str(error)
+        assert not refused or type(localizer).__name__ in refused
+    assert fitting
+    return fitting
 
 
 @pytest.mark.parametrize("part", of(Objective), ids=repr)
 def test_objective(part: Objective) -> None:
-    output = scores()
-    loss = part.loss(NUM_CLUSTERS, None).eval()
-    targets = torch.eye(NUM_CLUSTERS)[:2]
-    batch = Batch(
-        torch.rand(2, 12, 7),
-        torch.ones(2, 12, dtype=torch.bool),
-        targets,
-        torch.ones(2),
-        torch.arange(2),
-    )
-    terms = loss(output, batch, 0.0)
-    assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
-    sum(terms.values()).backward()
-    # Renumbering the clusters renumbers nothing that counts.
-    turned = Scores(
-        output.embedding, output.cas.roll(1, 2), output.attention, output.probability.roll(1, 1)
-    )
-    other = loss(turned, replace(batch, targets=targets.roll(1, 1)), 0.0)
-    for name, term in terms.items():
-        torch.testing.assert_close(other[name], term)
+    """A video of weight 0 is absent, and gradients reach the network."""
+    for localizer in accepted_by(part):
+        torch.manual_seed(0)
+        network = localizer.build(STREAMS, NUM_CLUSTERS).double().eval()
+        batch = batch_of((40,) * 5)
+        labels = PseudoLabels(batch.videos, batch.targets.float(), batch.weights.float())
+        weighted = replace(batch, weights=torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]).double())
+        fewer = Batch(
+            *(getattr(batch, f)[:4] for f in ("features", "mask", "targets", "weights", "videos"))
+        )
+        for teacher in (None, localizer.build(STREAMS, NUM_CLUSTERS).double().eval()):
+            both = []
+            for each in (weighted, fewer):
+                torch.manual_seed(1)
+                loss = part.loss(labels, teacher).double().eval()
+                terms = loss(network(each.features, each.mask), each, 0.0)
+                assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
+                both.append(terms)
+            torch.testing.assert_close(both[0], both[1], rtol=1e-7, atol=1e-9)
+            sum(both[0].values()).backward()
+            assert any(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+@pytest.mark.parametrize("part", of(Decoder), ids=repr)
+def test_decoder(part: Decoder) -> None:
+    """Decodes whatever it accepts; renumbering the clusters renumbers the segments."""
+    timeline = Timeline(fps=25.0, stride=16.0, window=16, duration=40 * 16 / 25)
+    video = Video("one", batch_of((40,)).features[0].float().numpy(), timeline)
+    for localizer in accepted_by(part):
+        torch.manual_seed(0)
+        network = localizer.build(STREAMS, NUM_CLUSTERS).eval()
+        batch = batch_of((40,))
+        with torch.no_grad():
+            found = part.decode(network(batch.features.float(), batch.mask), video)
+        assert found.names == ("one",)
+        assert (found.start_s < found.end_s).all()
+        assert (found.cluster < NUM_CLUSTERS).all()

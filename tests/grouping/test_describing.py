@@ -68,13 +68,13 @@ def test_unit_length_keeps_zero():
 def test_the_first_round_takes_the_plain_mean(part, features):
     mean = features.mean(dim=0)
     expected = mean / mean.norm() if part.l2 else mean
-    torch.testing.assert_close(part.describe(features, None).vector, expected)
+    torch.testing.assert_close(part.describe(features, None, ()).vector, expected)
 
 
 def test_attention_raw_weighs_by_the_sigmoid():
     table = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     output = scores(torch.tensor([0.0, math.log(3.0)]))  # sigmoid: 1/2 and 3/4
-    vector = AttentionRaw(l2=False).describe(table, output).vector
+    vector = AttentionRaw(l2=False).describe(table, output, ()).vector
     torch.testing.assert_close(vector, torch.tensor([0.4, 0.6]))
 
 
@@ -82,7 +82,7 @@ def test_attention_raw_with_equal_attention_is_the_first_rounds(features):
     output = scores(torch.full((10,), 2.0))
     part = AttentionRaw()
     torch.testing.assert_close(
-        part.describe(features, output).vector, part.describe(features, None).vector
+        part.describe(features, output, ()).vector, part.describe(features, None, ()).vector
     )
 
 
@@ -90,9 +90,9 @@ def test_top_parts_look_at_attended_snippets_only(features):
     attention = torch.tensor([0.0, 5.0, 1.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0])
     embedding = torch.arange(30.0).reshape(10, 3)
     output = scores(attention, embedding)
-    raw = TopRaw(ratio=5, l2=False).describe(features, output).vector
+    raw = TopRaw(ratio=5, l2=False).describe(features, output, ()).vector
     torch.testing.assert_close(raw, (features[1] + features[5]) / 2)
-    embedded = TopEmbedding(ratio=5).describe(features, output).vector
+    embedded = TopEmbedding(ratio=5).describe(features, output, ()).vector
     torch.testing.assert_close(embedded, (embedding[1] + embedding[5]) / 2)
 
 
@@ -101,8 +101,8 @@ def test_order_in_time_does_not_matter(part, features):
     attention = torch.rand(10, generator=torch.Generator().manual_seed(1))
     embedding = torch.rand(10, 3, generator=torch.Generator().manual_seed(2))
     shuffle = torch.randperm(10, generator=torch.Generator().manual_seed(3))
-    straight = part.describe(features, scores(attention, embedding))
-    shuffled = part.describe(features[shuffle], scores(attention[shuffle], embedding[shuffle]))
+    straight = part.describe(features, scores(attention, embedding), ())
+    shuffled = part.describe(features[shuffle], scores(attention[shuffle], embedding[shuffle]), ())
     torch.testing.assert_close(shuffled.vector, straight.vector)
 
 
@@ -111,7 +111,7 @@ def test_views_carry_no_gradient_and_leave_inputs_alone(part, features):
     embedding = torch.rand(10, 3, requires_grad=True)
     before = features.clone()
     output = Richer(scores(torch.rand(10, requires_grad=True), embedding))
-    view = part.describe(features, output)
+    view = part.describe(features, output, ())
     assert not view.vector.requires_grad
     assert view.snippets is None
     assert torch.equal(features, before)
@@ -119,20 +119,20 @@ def test_views_carry_no_gradient_and_leave_inputs_alone(part, features):
 
 @pytest.mark.parametrize("part", [AttentionRaw(l2=True), TopEmbedding(l2=True), TopRaw(l2=True)])
 def test_l2_gives_length_one(part, features):
-    view = part.describe(features, scores(torch.rand(10), torch.rand(10, 3)))
+    view = part.describe(features, scores(torch.rand(10), torch.rand(10, 3)), ())
     assert view.vector.norm().item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_one_snippet_is_enough(part):
-    view = part.describe(torch.ones(1, 3), scores(torch.ones(1), torch.ones(1, 3)))
+    view = part.describe(torch.ones(1, 3), scores(torch.ones(1), torch.ones(1, 3)), ())
     assert view.vector.isfinite().all()
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_an_output_of_another_length_is_refused(part, features):
     with pytest.raises(ValueError, match="one video of 10 snippets, got attention of shape"):
-        part.describe(features, scores(torch.rand(9)))
+        part.describe(features, scores(torch.rand(9)), ())
 
 
 @pytest.mark.parametrize("part", [TopEmbedding, TopRaw])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.oracle_data import cases
+from tests.oracle_data import cases, no_labels
 from utal.localizers.cola import Cola, ColaNetwork
 from utal.losses import mining
 from utal.methods.cola import ClassifyAndContrast, ClassifyAndContrastLoss
@@ -22,8 +22,8 @@ SETTINGS = {
     ),
 }
 NAMES = {
-    "embed.weight": "actionness_module.f_embed.0.weight",
-    "embed.bias": "actionness_module.f_embed.0.bias",
+    "embed.0.weight": "actionness_module.f_embed.0.weight",
+    "embed.0.bias": "actionness_module.f_embed.0.bias",
     "classify.weight": "actionness_module.f_cls.0.weight",
     "smooth.weight": "actionness_module.f_cls.1.weight",
 }
@@ -36,14 +36,14 @@ def built(case: dict[str, np.ndarray]) -> tuple[ColaNetwork, ClassifyAndContrast
     from dataclasses import replace
 
     localizer = replace(localizer, width=width)
-    network = localizer.build(features.shape[2], case["label"].shape[1]).double().eval()
+    network = localizer.build((features.shape[2],), case["label"].shape[1]).double().eval()
     state = {
         ours: torch.tensor(case[f"weight__{theirs}"])
         for ours, theirs in NAMES.items()
         if f"weight__{theirs}" in case
     }
     network.load_state_dict(state)
-    loss = objective.loss(case["label"].shape[1], None).eval()
+    loss = objective.loss(no_labels(case["label"].shape[1]), None).eval()
     count = len(features)
     batch = Batch(
         features,

@@ -20,12 +20,12 @@ def show(
     method: Annotated[str | None, typer.Argument(help="Print this method in full.")] = None,
 ) -> None:
     """List the methods, or print one: its parts, settings and equations."""
-    from utal.config import METHODS, method_named
-    from utal.showing import equations_of, settings_of
+    from utal.config import method_named
+    from utal.showing import equations_of, names, settings_of
 
     if method is None:
-        for name in METHODS:
-            print(name)
+        for line in names():
+            print(line)
         return
     for line in settings_of(method_named(method)):
         print(line)
@@ -76,7 +76,7 @@ def train(
     given = None
     if labels is not None:
         given, names = tables.read_labels(labels, corpus.names)
-        request = job.with_names(request, names)
+        request = job.with_labels(request, names)
     runs.claim(out, request, resume=resume)
     with resumable(out), progress.log_file(out / "log.txt"):
         num_rounds = from_json(request.method).num_rounds

@@ -96,7 +96,12 @@ class AttentionRaw:
 
     l2: bool = True
 
-    def describe(self, features: Float[Tensor, "time channel"], output: Output | None) -> View:
+    def describe(
+        self,
+        features: Float[Tensor, "time channel"],
+        output: Output | None,
+        streams: tuple[int, ...],
+    ) -> View:
         """One video's descriptor, of the features' width."""
         if output is None:
             return _view(features.mean(dim=0), l2=self.l2)
@@ -122,7 +127,12 @@ class TopEmbedding:
     def __post_init__(self) -> None:
         _check_ratio(self.ratio)
 
-    def describe(self, features: Float[Tensor, "time channel"], output: Output | None) -> View:
+    def describe(
+        self,
+        features: Float[Tensor, "time channel"],
+        output: Output | None,
+        streams: tuple[int, ...],
+    ) -> View:
         """One video's descriptor: the embedding's width, in the first round the features'."""
         if output is None:
             return _view(features.mean(dim=0), l2=self.l2)
@@ -148,7 +158,12 @@ class TopRaw:
     def __post_init__(self) -> None:
         _check_ratio(self.ratio)
 
-    def describe(self, features: Float[Tensor, "time channel"], output: Output | None) -> View:
+    def describe(
+        self,
+        features: Float[Tensor, "time channel"],
+        output: Output | None,
+        streams: tuple[int, ...],
+    ) -> View:
         """One video's descriptor, of the features' width."""
         if output is None:
             return _view(features.mean(dim=0), l2=self.l2)

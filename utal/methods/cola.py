@@ -31,8 +31,9 @@ from utal.grouping.refining import Keep
 from utal.grouping.selecting import TakeAll
 from utal.localizers.cola import Cola
 from utal.losses import classification, contrastive, mining
-from utal.method import Method, Training
-from utal.records import Batch, Output
+from utal.method import Localizer, Method, Training, expect_embedding
+from utal.methods.presets import Preset
+from utal.records import Batch, Output, PseudoLabels
 from utal.sampling import AllOrUniform, RandomSnippets
 
 EQUATIONS = {
@@ -84,7 +85,17 @@ class ClassifyAndContrast:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
 
-    def loss(self, num_clusters: int, teacher: nn.Module | None) -> nn.Module:
+    @property
+    def takes_padding(self) -> bool:
+        """Mined sets have one size for the whole batch."""
+        return not self.contrast_weight
+
+    def check(self, localizer: Localizer) -> None:
+        """The contrast trains the embedding; without it any localizer will do."""
+        if self.contrast_weight:
+            expect_embedding(self, localizer)
+
+    def loss(self, labels: PseudoLabels, teacher: nn.Module | None) -> nn.Module:
         """The loss as a module; it holds no state and needs no teacher."""
         return ClassifyAndContrastLoss(self)
 
@@ -197,3 +208,10 @@ def adaptive() -> Method:
         snippets=AllOrUniform(),
         decoder=replace(thumos14_decoder(), nms_plus_one=False, anchor=0.5),
     )
+
+
+PRESETS = {
+    "": Preset(adaptive, "CoLA for corpora of any size"),
+    "thumos14": Preset(thumos14, "CoLA, released THUMOS14 settings"),
+    "activitynet12": Preset(activitynet12, "CoLA, released ActivityNet 1.2 settings"),
+}

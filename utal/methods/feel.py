@@ -35,6 +35,7 @@ from utal.losses import classification, contrastive
 from utal.method import Method, Training
 from utal.methods import cola
 from utal.methods.cola import ClassifyAndContrast
+from utal.methods.presets import Preset
 from utal.sampling import AllOrUniform, RandomSnippets
 
 EQUATIONS = {
@@ -124,3 +125,23 @@ def without_selection(base: Method) -> Method:
 def cola_utal(base: Method) -> Method:
     """The baseline CoLA-UTAL: neither re-ranking nor selection."""
     return without_selection(without_reranking(base))
+
+
+PRESETS = {
+    "": Preset(adaptive, "FEEL-F for corpora of any size"),
+    "thumos14": Preset(thumos14, "FEEL-V on THUMOS14"),
+    "activitynet12": Preset(activitynet12, "FEEL-V on ActivityNet 1.2"),
+    "thumos14-constant": Preset(lambda: constant_speed(thumos14()), "FEEL-F on THUMOS14"),
+    "activitynet12-constant": Preset(
+        lambda: constant_speed(activitynet12()), "FEEL-F on ActivityNet 1.2"
+    ),
+    "thumos14-without-cci": Preset(
+        lambda: without_reranking(thumos14()), "FEEL-V on THUMOS14: Table 3, without CCI"
+    ),
+    "thumos14-without-iis": Preset(
+        lambda: without_selection(thumos14()), "FEEL-V on THUMOS14: Table 3, without IIS"
+    ),
+    "thumos14-cola-utal": Preset(
+        lambda: cola_utal(thumos14()), "FEEL's baseline on THUMOS14: neither CCI nor IIS"
+    ),
+}

@@ -1,0 +1,30 @@
+"""Every named method and every paper's table of equations."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from utal.method import Method
+from utal.methods import cola, feel
+from utal.methods.presets import Preset
+
+PAPERS: dict[str, Mapping[str, Preset]] = {
+    "feel": feel.PRESETS,
+    "cola": cola.PRESETS,
+}
+"""Presets of each paper by the first part of their names."""
+
+PRESETS: dict[str, Preset] = {
+    f"{paper}/{name}" if name else paper: preset
+    for paper, presets in PAPERS.items()
+    for name, preset in presets.items()
+}
+"""Every preset by its whole name."""
+
+METHODS: dict[str, Callable[[], Method]] = {name: preset.build for name, preset in PRESETS.items()}
+"""What builds each named method."""
+
+EQUATIONS: dict[str, Mapping[str, Any]] = {
+    "feel": feel.EQUATIONS,
+    "cola": cola.EQUATIONS,
+}
+"""Tables of equations by the first part of a method's name."""
