@@ -64,8 +64,8 @@ class KMeans:
             DataError: fewer (distinct) videos than clusters.
         """
         points = descriptors(views, centred=self.centred)
-        order = _canonical_order(points)
-        _check_enough(points[order], num_clusters)
+        order = canonical_order(points)
+        check_enough(points[order], num_clusters)
         model = LloydKMeans(num_clusters, n_init=self.num_starts, random_state=seed % 2**32)
         labels = np.empty(len(points), np.int64)
         labels[order] = _fit(model, points[order])
@@ -74,26 +74,37 @@ class KMeans:
         return Clustering(torch.from_numpy(labels), torch.from_numpy(confidence).float())
 
 
-def _canonical_order(points: Float[np.ndarray, "video descriptor"]) -> Int64[np.ndarray, " video"]:
-    """Videos sorted by their numbers alone: random starts then do not depend on file names."""
+def canonical_order(points: Float[np.ndarray, "point descriptor"]) -> Int64[np.ndarray, " point"]:
+    """Points sorted by their numbers alone: random starts then do not depend on file names."""
     rows = np.ascontiguousarray(points + 0.0)  # + 0.0 turns -0.0 into 0.0
     as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
     return np.argsort(as_bytes, kind="stable")
 
 
-def _check_enough(ordered: Float[np.ndarray, "video descriptor"], num_clusters: int) -> None:
-    """K-means needs as many distinct points as clusters; equal ones are adjacent in `ordered`."""
+def check_enough(
+    ordered: Float[np.ndarray, "point descriptor"], num_clusters: int, *, noun: str = "video"
+) -> None:
+    """Refuses fewer distinct points than clusters.
+
+    Args:
+        ordered: in `canonical_order`, so that equal points are neighbours.
+        num_clusters: how many groups are asked for.
+        noun: what a point is.
+
+    Raises:
+        DataError: what is missing, and what to do.
+    """
     if num_clusters < 1:
         raise DataError(f"the number of clusters must be at least 1, got {num_clusters}")
     if len(ordered) < num_clusters:
         raise DataError(
-            f"{_count(len(ordered), 'video')} cannot form {num_clusters} clusters; "
+            f"{_count(len(ordered), noun)} cannot form {num_clusters} clusters; "
             "lower --classes or add videos"
         )
     distinct = 1 + int((ordered[1:] != ordered[:-1]).any(axis=1).sum())
     if distinct < num_clusters:
         raise DataError(
-            f"{_count(len(ordered), 'video')} have only {_count(distinct, 'distinct descriptor')}, "
+            f"{_count(len(ordered), noun)} have only {_count(distinct, 'distinct descriptor')}, "
             f"which cannot form {num_clusters} clusters; remove copies or lower --classes"
         )
 
