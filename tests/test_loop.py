@@ -6,13 +6,12 @@ import torch
 
 from tests.planted import CPU, NUM_ACTIONS, planted_corpus, same, small
 from utal.corpus import feature_scale
-from utal.errors import ConfigError, DataError
+from utal.errors import DataError
 from utal.fitting import TrainingDivergedError, num_steps
 from utal.grouping.selecting import TakeAll
 from utal.health import complaints
 from utal.loop import localize, renumbered, rounds
 from utal.method import Training
-from utal.methods.cola import ClassifyAndContrast
 from utal.records import Clustering, Losses, PseudoLabels, Round
 from utal.sampling import WholeVideos
 from utal.sizing import sized
@@ -221,8 +220,5 @@ def test_whole_videos_are_padded() -> None:
     corpus, _, _ = planted_corpus(12)
     base = small(steps=6, num_rounds=1)
     plan = replace(base.training, snippets=WholeVideos(1000))
-    with pytest.raises(ConfigError, match="ClassifyAndContrast compares snippets"):
-        replace(base, training=plan)
-    plain = replace(base, training=plan, objective=ClassifyAndContrast(contrast_weight=0.0))
-    (whole,) = rounds(plain, corpus, NUM_ACTIONS, seed=0, device=CPU)
+    (whole,) = rounds(replace(base, training=plan), corpus, NUM_ACTIONS, seed=0, device=CPU)
     assert np.isfinite(whole.losses.terms["total"]).all()

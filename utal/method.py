@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from utal.batching import Batching, Shuffled
 from utal.errors import ConfigError
 from utal.records import Clustering, Output, PseudoLabels, Segments, Video, View
-from utal.sampling import RandomSnippets, SnippetSampling, TrainingSnippets, WholeVideos
+from utal.sampling import RandomSnippets, SnippetSampling, TrainingSnippets
 
 
 @runtime_checkable
@@ -47,11 +47,6 @@ class Objective(Protocol):
     `forward(output, batch, progress)` returns the weighted terms by name; `progress` is the share
     of steps done, in [0, 1). `check` raises a `ConfigError` for a localizer it cannot train.
     """
-
-    @property
-    def takes_padding(self) -> bool:
-        """Whether the videos of a batch may differ in length; else all are cut to one."""
-        ...
 
     def check(self, localizer: Localizer) -> None: ...
 
@@ -183,11 +178,6 @@ class Method:
         for name in ("num_rounds", "weak_rounds"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if isinstance(self.training.snippets, WholeVideos) and not self.objective.takes_padding:
-            raise ConfigError(
-                f"{type(self.objective).__name__} compares snippets of videos of one length; "
-                "WholeVideos does not cut them: set training.snippets=RandomSnippets"
-            )
         self.objective.check(self.localizer)
         self.decoder.check(self.localizer)
 

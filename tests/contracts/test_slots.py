@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
 
 from tests.planted import CPU
 from utal.batching import Batching
@@ -178,28 +180,36 @@ def accepted_by(part: Objective | Decoder) -> list[Localizer]:
     return fitting
 
 
+def terms_of(
+    part: Objective, network: nn.Module, teacher: nn.Module | None, batch: Batch
+) -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    labels = PseudoLabels(torch.arange(5), torch.eye(NUM_CLUSTERS)[[0, 1, 0, 1, 0]], torch.ones(5))
+    loss = part.loss(labels, teacher).double().eval()
+    terms: dict[str, torch.Tensor] = loss(network(batch.features, batch.mask), batch, 0.0)
+    return terms
+
+
 @pytest.mark.parametrize("part", of(Objective), ids=repr)
 def test_objective(part: Objective) -> None:
-    """A video of weight 0 is absent, and gradients reach the network."""
+    """A video of weight 0 is absent, padding is nothing, and gradients reach the network."""
+    whole = batch_of((40,) * 5)
+    weighted = replace(whole, weights=torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]).double())
+    fewer = batch_of((40,) * 5, kept=4)
+    padded = replace(
+        fewer, features=F.pad(fewer.features, (0, 0, 0, 9)), mask=F.pad(fewer.mask, (0, 9))
+    )
     for localizer in accepted_by(part):
         torch.manual_seed(0)
         network = localizer.build(STREAMS, NUM_CLUSTERS).double().eval()
-        batch = batch_of((40,) * 5)
-        labels = PseudoLabels(batch.videos, batch.targets.float(), batch.weights.float())
-        weighted = replace(batch, weights=torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]).double())
-        fewer = Batch(
-            *(getattr(batch, f)[:4] for f in ("features", "mask", "targets", "weights", "videos"))
-        )
         for teacher in (None, localizer.build(STREAMS, NUM_CLUSTERS).double().eval()):
-            both = []
-            for each in (weighted, fewer):
-                torch.manual_seed(1)
-                loss = part.loss(labels, teacher).double().eval()
-                terms = loss(network(each.features, each.mask), each, 0.0)
-                assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
-                both.append(terms)
-            torch.testing.assert_close(both[0], both[1], rtol=1e-7, atol=1e-9)
-            sum(both[0].values()).backward()
+            terms = terms_of(part, network, teacher, fewer)
+            assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
+            for other in (weighted, padded):
+                found = terms_of(part, network, teacher, other)
+                torch.testing.assert_close(found, terms, rtol=1e-7, atol=1e-9)
+            network.zero_grad()
+            torch.stack(list(terms.values())).sum().backward()
             assert any(p.grad is not None and p.grad.any() for p in network.parameters())
 
 

@@ -85,11 +85,6 @@ class ClassifyAndContrast:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
 
-    @property
-    def takes_padding(self) -> bool:
-        """Mined sets have one size for the whole batch."""
-        return not self.contrast_weight
-
     def check(self, localizer: Localizer) -> None:
         """The contrast trains the embedding; without it any localizer will do."""
         if self.contrast_weight:
@@ -119,21 +114,27 @@ class ClassifyAndContrastLoss(nn.Module):
             # One mask for both easy sets: a snippet is left out of either or of none.
             mask = F.dropout(ones, settings.mining_dropout, self.training)
             contrast = classification.weighted_mean(
-                self.contrast(scores.embedding, scores.attention.detach(), mask), batch.weights
+                self.contrast(scores.embedding, scores.attention.detach(), mask, batch.mask),
+                batch.weights,
             )
             terms["contrast"] = settings.contrast_weight * contrast
         return terms
 
-    def contrast(self, embedding: Tensor, actionness: Tensor, easy_mask: Tensor) -> Tensor:
+    def contrast(
+        self, embedding: Tensor, actionness: Tensor, easy_mask: Tensor, mask: Tensor
+    ) -> Tensor:
         """The snippet contrast of each video, from mined snippets."""
         settings, length = self.settings, actionness.shape[1]
+        num_easy = max(1, length // settings.easy_ratio)
+        num_hard = max(1, length // settings.hard_ratio)
         found = mining.mined_indices(
             actionness,
             easy_mask,
-            num_easy=max(1, length // settings.easy_ratio),
-            num_hard=max(1, length // settings.hard_ratio),
+            num_easy=num_easy,
+            num_hard=num_hard,
             window=settings.window,
             wide_window=settings.wide_window,
+            mask=mask,
         )
         return contrastive.hard_snippet_contrast(
             mining.gathered(embedding, found.easy_action),
@@ -141,6 +142,8 @@ class ClassifyAndContrastLoss(nn.Module):
             mining.gathered(embedding, found.hard_action),
             mining.gathered(embedding, found.hard_background),
             temperature=settings.temperature,
+            kept_easy=mining.kept_of(mask, settings.easy_ratio, num_easy),
+            kept_hard=mining.kept_of(mask, settings.hard_ratio, num_hard),
         )
 
 

@@ -24,11 +24,6 @@ class PerStream:
 
     objective: Objective
 
-    @property
-    def takes_padding(self) -> bool:
-        """As the objective of a stream."""
-        return self.objective.takes_padding
-
     def check(self, localizer: Localizer) -> None:
         """Refuses all but `LateFusion` of a localizer that the inner objective accepts."""
         if not isinstance(localizer, LateFusion):
