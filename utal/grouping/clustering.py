@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from sklearn.cluster import KMeans as LloydKMeans
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from utal.errors import ConfigError, DataError
@@ -68,7 +69,7 @@ class KMeans:
         check_enough(points[order], num_clusters)
         model = LloydKMeans(num_clusters, n_init=self.num_starts, random_state=seed % 2**32)
         labels = np.empty(len(points), np.int64)
-        labels[order] = _fit(model, points[order])
+        labels[order] = fitted_labels(model, points[order])
         confidence = -distance_to_own_centre(points, labels)
         # float32: distances that are equal but for rounding stay equal, so later picks are stable.
         return Clustering(torch.from_numpy(labels), torch.from_numpy(confidence).float())
@@ -109,8 +110,14 @@ def check_enough(
         )
 
 
-def _fit(model: LloydKMeans, points: Float[np.ndarray, "video descriptor"]) -> np.ndarray:
-    """Labels of a fitted model; scikit-learn's warnings about the result become errors."""
+def fitted_labels(
+    model: LloydKMeans | MiniBatchKMeans, points: Float[np.ndarray, "point descriptor"]
+) -> Int64[np.ndarray, " point"]:
+    """Cluster of each point; scikit-learn's warnings about the result become errors.
+
+    Raises:
+        DataError: clusters are left empty.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
