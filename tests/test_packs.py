@@ -65,6 +65,14 @@ def test_joint_layout_and_axis(tmp_path: Path) -> None:
     assert corpus.videos[0].timeline.duration == pytest.approx(7 * 4 / 30)
 
 
+def test_joint_i3d_features_are_two_streams(tmp_path: Path) -> None:
+    save(tmp_path / "one.npy", 7, 2048)
+    notes: list[str] = []
+    corpus = read_corpus(tmp_path, axis=Axis(), on_note=notes.append)
+    assert corpus.streams == {"rgb": 1024, "flow": 1024}
+    assert notes == [f"{tmp_path}: 2048 channels, taken as RGB, then flow, of 1024 each"]
+
+
 def own_pack(root: Path) -> dict[str, object]:
     save(root / "a%2Fb.npy", 5, 12)
     pack: dict[str, object] = {

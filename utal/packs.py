@@ -17,6 +17,7 @@ from utal.errors import DataError
 from utal.records import Timeline, Video
 
 KNOWN_WIDTHS = frozenset({400, 512, 768, 1024, 1280, 1408, 2048, 4096})
+I3D_WIDTH = 1024  # of one stream; joint packs of the field hold RGB and then flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def read_corpus(
         )
     if (root / "rgb").is_dir() or (root / "flow").is_dir():
         return _read_streams(root, axis, listed)
-    return _read_joint(root, axis, listed)
+    return _read_joint(root, axis, listed, on_note)
 
 
 def _subset_folder(folder: Path, subset: str | None) -> tuple[Path, tuple[str, ...] | None]:
@@ -153,12 +154,18 @@ def _chosen(folder: Path, listed: Iterable[str] | None) -> list[str]:
     return names
 
 
-def _read_joint(folder: Path, axis: Axis, listed: Iterable[str] | None) -> Corpus:
+def _read_joint(
+    folder: Path, axis: Axis, listed: Iterable[str] | None, on_note: Callable[[str], None]
+) -> Corpus:
     videos = []
     for name in _chosen(folder, listed):
         features = read_array(folder / f"{name}.npy")
         videos.append(Video(name, features, axis.timeline(len(features))))
-    return _checked(folder, videos, {"features": videos[0].features.shape[1]})
+    channels = videos[0].features.shape[1]
+    if channels != 2 * I3D_WIDTH:
+        return _checked(folder, videos, {"features": channels})
+    on_note(f"{folder}: {channels} channels, taken as RGB, then flow, of {I3D_WIDTH} each")
+    return _checked(folder, videos, {"rgb": I3D_WIDTH, "flow": I3D_WIDTH})
 
 
 def _read_streams(folder: Path, axis: Axis, listed: Iterable[str] | None) -> Corpus:

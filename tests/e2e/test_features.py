@@ -137,7 +137,7 @@ def test_interrupt_leaves_a_resumable_run(utal: Utal, pack: Path, tmp_path: Path
     arguments = ["train", str(pack), "--classes", str(NUM_ACTIONS), *QUICK]
     run = tmp_path / "run"
     with subprocess.Popen(
-        [sys.executable, "-m", "utal", *arguments, "--set", "num_rounds=50", "-o", str(run)],
+        [sys.executable, "-m", "utal", *arguments, "--set", "num_rounds=100000", "-o", str(run)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

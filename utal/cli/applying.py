@@ -1,6 +1,7 @@
 """`utal localize`: a finished run on other videos."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 from utal.cli.console import console, resumable, say
@@ -49,6 +50,7 @@ def localize_in(
                 f"{source}: expected {run.channels} channels as in {run_folder}, got "
                 f"{corpus.channels}; use the features of the same encoder"
             )
+        corpus = replace(corpus, streams=run.streams)  # as the networks were built
         stack.close()
         say(shown, [f"Left out: {failure}" for failure in failures], style="yellow")
         parts: list[Segments] = []
