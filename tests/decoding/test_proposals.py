@@ -8,12 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.decoding.making import scores, smooth_noise, table, video
 from tests.oracle_data import FOLDER, cases
 from tests.reference import decoding as reference
-from utal.decoding.proposals import OuterInnerProposals, cluster_proposals, kept_clusters
+from utal.decoding.outputs import kept_clusters
+from utal.decoding.proposals import OuterInnerProposals, cluster_proposals
 from utal.decoding.runs import normalised, threshold_runs, upsampled
 from utal.errors import ConfigError, DataError
-from utal.records import Scores, Segments, Timeline, Video
+from utal.records import Scores, Video
 
 CASES = cases("cola_decode.npz")
 REPEATABLE = settings(max_examples=100, deadline=None, derandomize=True)
@@ -41,26 +43,6 @@ def released(dataset: str) -> OuterInnerProposals:
 
 SETTINGS = ("class_thresh", "cas_thresh", "aness_thresh", "nms_thresh")
 RELEASED = {dataset: released(dataset) for dataset in ("thumos", "anet")}
-
-
-def video(num_snippets: int, fps: float = 25.0, stride: float = 16.0, window: int = 16) -> Video:
-    timeline = Timeline(fps, stride, window, duration=num_snippets * stride / fps)
-    return Video("clip", np.zeros((num_snippets, 1), np.float32), timeline)
-
-
-def scores(
-    cas: np.ndarray, attention: np.ndarray | None = None, probability: np.ndarray | None = None
-) -> Scores:
-    attention = cas.sum(1) if attention is None else attention
-    if probability is None:
-        probability = np.full(cas.shape[1], 1 / cas.shape[1])
-    arrays = (cas[:, :1], cas, attention, probability)
-    return Scores(*(torch.as_tensor(array, dtype=torch.float64)[None] for array in arrays))
-
-
-def table(segments: Segments) -> np.ndarray:
-    _, cluster, start_s, end_s, score = segments.columns()
-    return np.stack([cluster, score, start_s, end_s], 1)
 
 
 # ------------------------------------------------------------------------------ released code
@@ -91,7 +73,10 @@ def test_every_step_equals_the_released_code(name: str) -> None:
     rows = []
     for cluster in kept:
         runs, contrast = cluster_proposals(
-            cas[:, cluster], np.array(decoder.cas_thresholds), shared, upscale=24, margin=0.25
+            upsampled(normalised(cas[:, cluster]), 24),
+            np.array(decoder.cas_thresholds),
+            shared,
+            margin=0.25,
         )
         score = contrast + 0.2 * case["video_score"][cluster]
         row = [np.full(len(score), cluster), score, runs.start * pitch, runs.stop * pitch]
@@ -121,8 +106,7 @@ def test_oracle_has_all_cases() -> None:
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.booleans())
 def test_segments_equal_those_of_the_twin(length: int, seed: int, plus_one: bool) -> None:
     rng = np.random.default_rng(seed)
-    cas = rng.normal(size=(length + 2, 3))
-    cas = cas[:-2] + cas[1:-1] + cas[2:]
+    cas = smooth_noise(rng, length, 3)
     attention, probability = np.abs(cas).sum(1), rng.dirichlet([1, 1, 1])
     decoder = replace(DECODER, nms_plus_one=plus_one)
     found = decoder.decode(scores(cas, attention, probability), video(2 * length, 24.0, 8.0, 8))
@@ -317,7 +301,7 @@ def test_settings_out_of_range_are_named(field: str, value: object, message: str
 
 
 def test_some_threshold_is_needed() -> None:
-    with pytest.raises(ConfigError, match="must not both be empty"):
+    with pytest.raises(ConfigError, match="must not all be empty"):
         replace(DECODER, cas_thresholds=(), actionness_thresholds=())
 
 

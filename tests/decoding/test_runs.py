@@ -106,9 +106,21 @@ def test_runs_table(signal: list, threshold: float, expected: list) -> None:
 
 
 @REPEATABLE
-@given(signals(), signals(), thresholds, factors, st.sampled_from([0.0, 0.1, 0.25, 1.0, 3.0]))
+@given(
+    signals(),
+    signals(),
+    thresholds,
+    factors,
+    st.sampled_from([0.0, 0.1, 0.25, 1.0, 3.0]),
+    st.sampled_from([0, 1, 3]),
+)
 def test_contrasts_equal_their_twin(
-    signal: np.ndarray, other: np.ndarray, levels: list[float], factor: int, margin: float
+    signal: np.ndarray,
+    other: np.ndarray,
+    levels: list[float],
+    factor: int,
+    margin: float,
+    at_least: int,
 ) -> None:
     signal = signal[: len(other)]
     other = other[: len(signal)]
@@ -124,10 +136,11 @@ def test_contrasts_equal_their_twin(
 
     foreign = threshold_runs(upsampled(other, factor), np.array(levels))
     expected = [
-        reference.outer_inner_contrast(flat, start, stop, margin)
+        reference.outer_inner_contrast(flat, start, stop, margin, at_least)
         for start, stop in zip(foreign.start.tolist(), foreign.stop.tolist(), strict=True)
     ]
-    assert contrast(sums, foreign, margin) == pytest.approx(expected, abs=1e-11)
+    found = contrast(sums, foreign, margin, at_least=at_least)
+    assert found == pytest.approx(expected, abs=1e-11)
 
 
 def test_contrast_by_hand() -> None:

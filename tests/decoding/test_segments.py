@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.oracle_data import cases
 from tests.reference import decoding as reference
-from utal.decoding.segments import nms, temporal_iou
+from utal.decoding.segments import nms, soft_nms, temporal_iou
 
 CASES = cases("nms.npz")
 REPEATABLE = settings(max_examples=200, deadline=None, derandomize=True)
@@ -106,3 +106,40 @@ def test_order_of_rows_is_irrelevant_without_ties(table: tuple, random: object) 
     kept = nms(start, end, score, threshold=0.6, plus_one=False)
     shuffled = nms(start[order], end[order], score[order], threshold=0.6, plus_one=False)
     assert order[shuffled].tolist() == kept.tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "score", "rows", "factors"),
+    [
+        ([], [], [], [], []),
+        ([1], [2], [0.5], [0], [1]),
+        ([0, 5], [1, 6], [0.1, 0.2], [1, 0], [1, 1]),
+        ([0, 0], [4, 4], [0.9, 0.8], [0, 1], [1, np.exp(-1 / 0.5)]),
+        ([0, 2], [4, 4], [0.9, 0.8], [0, 1], [1, np.exp(-0.25 / 0.5)]),
+        # The second is lowered by the first alone; it lowers nothing, so the third stays.
+        ([0, 1, 2], [3, 4, 5], [0.3, 0.2, 0.1], [0, 1, 2], [1, np.exp(-0.25 / 0.5), 1]),
+        # Two would drop the last; the better one does.
+        ([0, 2, 0], [4, 6, 6], [0.4, 0.3, 0.2], [0, 1, 2], [1, 1, np.exp(-((4 / 6) ** 2) / 0.5)]),
+        # A lowered score may pass from the second place to the last.
+        ([0, 0, 9], [4, 4, 10], [0.9, 0.8, 0.2], [0, 2, 1], [1, 1, np.exp(-1 / 0.5)]),
+    ],
+)
+def test_soft_nms_table(start: list, end: list, score: list, rows: list, factors: list) -> None:
+    columns = times(*start), times(*end), times(*score)
+    found, lowered = soft_nms(*columns, threshold=0.5, plus_one=False, sigma=0.5)
+    assert found.tolist() == rows
+    assert lowered == pytest.approx(np.array([score[row] for row in rows]) * factors)
+
+
+@REPEATABLE
+@given(segments(), st.sampled_from([0.3, 0.6, 1.0]), st.booleans())
+def test_soft_nms_equals_its_twin(
+    table: tuple[np.ndarray, np.ndarray, np.ndarray], threshold: float, plus_one: bool
+) -> None:
+    rows, score = soft_nms(*table, threshold=threshold, plus_one=plus_one, sigma=0.35)
+    columns = (column.tolist() for column in table)
+    expected = reference.soft_nms(*columns, threshold, plus_one, 0.35)
+    assert score == pytest.approx([value for _, value in expected], abs=1e-12)
+    kept = nms(*table, threshold=threshold, plus_one=plus_one)
+    assert sorted(rows.tolist()) == list(range(len(score)))
+    assert [row for row in rows.tolist() if row in set(kept.tolist())] == kept.tolist()

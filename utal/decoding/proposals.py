@@ -1,77 +1,94 @@
 """The decoder that turns activation sequences into segments: runs, scored and thinned out."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 
+from utal.decoding.outputs import (
+    arrays,
+    as_segments,
+    check_not_negative,
+    check_positive_count,
+    check_share,
+    in_seconds,
+    kept_clusters,
+)
 from utal.decoding.runs import (
     Runs,
     contrast,
     normalised,
     prefix_sums,
+    relative_magnitude,
+    rescaled,
     threshold_runs,
     thresholded_contrast,
     upsampled,
 )
-from utal.decoding.segments import nms
-from utal.errors import ConfigError, DataError
+from utal.decoding.segments import nms, soft_nms
+from utal.errors import ConfigError
+from utal.method import Localizer
 from utal.records import Output, Segments, Video
 
-
-def kept_clusters(
-    probability: Float[np.ndarray, " cluster"], threshold: float
-) -> Integer[np.ndarray, " kept"]:
-    """Clusters whose probability is at least `threshold`; if there is none, the likeliest one."""
-    kept = np.flatnonzero(probability >= threshold)
-    return kept if len(kept) else np.argmax(probability, keepdims=True)
+SOURCES = ("cas_thresholds", "actionness_thresholds", "magnitude_thresholds")
 
 
 def cluster_proposals(
-    cas: Float[np.ndarray, " time"],
+    samples: Float[np.ndarray, "time factor"],
     thresholds: Float[np.ndarray, " level"],
-    actionness_runs: Runs,
+    other_runs: Runs,
     *,
-    upscale: int,
     margin: float,
+    min_samples: int = 2,
+    scored_cut: bool = True,
 ) -> tuple[Runs, Float[np.ndarray, " run"]]:
     """Runs of one cluster with their contrast: first those of its activation, then the others.
 
     Args:
-        cas: activation sequence of the cluster, not normalised.
-        thresholds: where the normalised sequence is cut; its runs are scored on the cut sequence.
-        actionness_runs: further runs, scored on the whole normalised sequence.
-        upscale: samples per snippet.
+        samples: up-sampled activation of the cluster.
+        thresholds: where it is cut.
+        other_runs: further runs, scored on the whole activation.
         margin: width of the surroundings on each side, as a share of the run.
+        min_samples: shorter runs are dropped.
+        scored_cut: whether runs of the activation are scored on the cut activation, in which what
+            is outside the runs counts 0.
 
-    Source: released CoLA code, which drops runs of one sample.
+    Source: released CoLA code; the released AICL and CASE code scores on the whole activation.
     """
-    samples = upsampled(normalised(cas), upscale)
-    sums = prefix_sums(samples)
-    own, other = threshold_runs(samples, thresholds), actionness_runs
-    score = np.concatenate([thresholded_contrast(sums, own, margin), contrast(sums, other, margin)])
-    columns = zip(
-        (own.level, own.start, own.stop), (other.level, other.start, other.stop), strict=True
-    )
-    runs = Runs(*(np.concatenate(pair) for pair in columns))
-    return runs.longer_than(1), score[runs.length > 1]
+    sums, own = prefix_sums(samples), threshold_runs(samples, thresholds)
+    own_score = (thresholded_contrast if scored_cut else contrast)(sums, own, margin)
+    score = np.concatenate([own_score, contrast(sums, other_runs, margin)])
+    runs = own.followed_by(other_runs)
+    kept = runs.length >= min_samples
+    return runs.take(kept), score[kept]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OuterInnerProposals:
-    """Runs of activation and actionness at many thresholds, scored by outer-inner contrast.
+    """Runs of activation, actionness and magnitude at many thresholds, scored by their contrast.
 
     Attributes:
         class_threshold: clusters of at least this probability are searched for, or the likeliest.
-        cas_thresholds: cut a cluster's normalised activation; runs are scored on the cut sequence.
-        actionness_thresholds: cut the normalised actionness; runs are scored on the activation.
+        cas_thresholds: cut a cluster's activation.
+        actionness_thresholds: cut the actionness; runs are scored on the whole activation.
+        magnitude_thresholds: cut the relative norm of the embedding, see `relative_magnitude`; runs
+            are scored on the whole activation.
+        magnitude_ratio: the sure snippets of that norm are the T // magnitude_ratio best and worst.
+        normalised: whether activation and actionness are min-max scaled before they are cut; for
+            localizers whose activation lies in [0, 1] and means the same in every video, it is not.
+        clipped: whether what is negative counts 0 once it is scaled.
+        scored_cut: whether what is outside the runs of the same threshold counts 0 when a run of
+            the activation is scored.
         upscale: samples per snippet.
+        min_samples: runs of fewer samples are dropped.
         outer_margin: width of a run's surroundings on each side, as a share of the run.
         probability_weight: gamma; the cluster's probability times this is added to the score.
+        binary_class_score: whether gamma is added as it is, whatever the probability.
         nms_threshold: IoU from which on a segment is dropped for a better one of its cluster.
         nms_plus_one: whether that IoU is the released code's; see `temporal_iou`.
+        soft_nms_sigma: segments are not dropped, but their score is lowered; see `soft_nms`.
+            `None`: they are dropped.
         anchor: where in its cell the value of a snippet lies, in snippets. The released code has it
             at 0, the start, which makes segments half a snippet early; 0.5 is the centre. Unless it
             is 0, segments are clipped to the duration of the video.
@@ -79,33 +96,47 @@ class OuterInnerProposals:
     Raises:
         ConfigError: a field is out of range.
 
-    Source: released CoLA code.
+    Source: released CoLA code; for what is not the default, released BaS-Net (`clipped`,
+    `min_samples`, `binary_class_score`), APSL (magnitudes), AICL and CASE (the rest).
     """
 
     class_threshold: float
     cas_thresholds: tuple[float, ...]
     actionness_thresholds: tuple[float, ...]
+    magnitude_thresholds: tuple[float, ...] = ()
+    magnitude_ratio: int = 5
+    normalised: bool = True
+    clipped: bool = True
+    scored_cut: bool = True
     upscale: int = 24
+    min_samples: int = 2
     outer_margin: float = 0.25
     probability_weight: float = 0.2
+    binary_class_score: bool = False
     nms_threshold: float
     nms_plus_one: bool
+    soft_nms_sigma: float | None = None
     anchor: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("class_threshold", "nms_threshold", "anchor"):
-            _check_share(name, getattr(self, name))
-        for name in ("cas_thresholds", "actionness_thresholds"):
+            check_share(name, getattr(self, name))
+        for name in SOURCES:
             for threshold in getattr(self, name):
-                _check_share(f"each of {name}", threshold)
-        if not self.cas_thresholds and not self.actionness_thresholds:
-            raise ConfigError("cas_thresholds and actionness_thresholds must not both be empty")
-        if self.upscale < 1:
-            raise ConfigError(f"upscale must be at least 1, got {self.upscale}")
+                check_share(f"each of {name}", threshold)
+        if not any(getattr(self, name) for name in SOURCES):
+            raise ConfigError(f"{', '.join(SOURCES)} must not all be empty")
+        for name in ("upscale", "min_samples", "magnitude_ratio"):
+            check_positive_count(name, getattr(self, name))
         for name in ("outer_margin", "probability_weight"):
-            value = getattr(self, name)
-            if not 0 <= value < np.inf:
-                raise ConfigError(f"{name} must be finite and not negative, got {value}")
+            check_not_negative(name, getattr(self, name))
+        if self.soft_nms_sigma is not None and not 0 < self.soft_nms_sigma < np.inf:
+            raise ConfigError(
+                f"soft_nms_sigma must be finite and positive, or null, got {self.soft_nms_sigma}"
+            )
+
+    def check(self, localizer: Localizer) -> None:
+        """Plain scores will do."""
 
     def decode(self, output: Output, video: Video) -> Segments:
         """Segments of one video, cluster by cluster and by descending score.
@@ -117,33 +148,48 @@ class OuterInnerProposals:
         Raises:
             DataError: a score is not finite.
         """
-        cas, attention, probability = _arrays(output, video.name)
-        actionness = upsampled(normalised(attention), self.upscale)
-        shared = threshold_runs(actionness, np.asarray(self.actionness_thresholds, np.float64))
-        own_thresholds = np.asarray(self.cas_thresholds, np.float64)
-        scoring = partial(cluster_proposals, upscale=self.upscale, margin=self.outer_margin)
+        scores = output.scores
+        cas, actionness, probability = arrays(
+            video.name, scores.cas, scores.attention, scores.probability
+        )
+        shared = threshold_runs(
+            self._samples(actionness), np.asarray(self.actionness_thresholds, np.float64)
+        )
+        if self.magnitude_thresholds:
+            shared = shared.followed_by(self._magnitude_runs(output, actionness, video.name))
+        thresholds = np.asarray(self.cas_thresholds, np.float64)
         columns = []
         for cluster in kept_clusters(probability, self.class_threshold).tolist():
-            runs, score = scoring(cas[:, cluster], own_thresholds, shared)
-            score += self.probability_weight * probability[cluster]
-            start_s, end_s = self._seconds(runs, actionness.size, video)
-            columns.append((cluster, *self._best(start_s, end_s, score)))
-        clusters, *rest = zip(*columns, strict=True)
-        cluster_column = np.repeat(clusters, [len(part) for part in rest[0]])
-        video_column = np.zeros(len(cluster_column), np.int64)
-        return Segments((video.name,), video_column, cluster_column, *map(np.concatenate, rest))
+            runs, score = cluster_proposals(
+                self._samples(cas[:, cluster]),
+                thresholds,
+                shared,
+                margin=self.outer_margin,
+                min_samples=self.min_samples,
+                scored_cut=self.scored_cut,
+            )
+            score += self.probability_weight * (
+                1.0 if self.binary_class_score else probability[cluster]
+            )
+            num_samples = self.upscale * len(cas)
+            limits = in_seconds(runs, video, num_samples=num_samples, anchor=self.anchor)
+            columns.append((cluster, *self._best(*limits, score)))
+        return as_segments(video.name, columns)
 
-    def _seconds(self, runs: Runs, num_samples: int, video: Video) -> tuple[np.ndarray, np.ndarray]:
-        """Start and end of the runs in seconds."""
-        timeline = video.timeline
-        # One division, as in the released code: an IoU at the threshold depends on the last bit.
-        pitch_s = timeline.stride * video.num_snippets / (num_samples * timeline.fps)
-        begin_s = timeline.start(self.anchor)
-        latest = timeline.duration if self.anchor else np.inf
-        start_s, end_s = begin_s + runs.start * pitch_s, begin_s + runs.stop * pitch_s
-        # Nothing is known before the first sample, so a run that begins there fills its cell.
-        start_s[runs.start == 0] = timeline.start(0.0)
-        return np.clip(start_s, 0.0, latest), np.clip(end_s, 0.0, latest)
+    def _samples(self, sequence: np.ndarray) -> np.ndarray:
+        """A sequence as it is cut: scaled, if it is to be, and up-sampled."""
+        if self.normalised:
+            sequence = normalised(sequence) if self.clipped else rescaled(sequence)
+        return upsampled(sequence, self.upscale)
+
+    def _magnitude_runs(self, output: Output, actionness: np.ndarray, name: str) -> Runs:
+        """Runs where the embedding is long."""
+        # The norm on the tensor's device: the embedding is a thousand times as large as the norm.
+        norm = torch.linalg.vector_norm(output.scores.embedding, dim=2, dtype=torch.float64)
+        (magnitude,) = arrays(name, norm)
+        relative = relative_magnitude(magnitude, actionness, self.magnitude_ratio)
+        thresholds = np.asarray(self.magnitude_thresholds, np.float64)
+        return threshold_runs(upsampled(relative, self.upscale), thresholds)
 
     def _best(
         self, start_s: np.ndarray, end_s: np.ndarray, score: np.ndarray
@@ -151,26 +197,11 @@ class OuterInnerProposals:
         """The segments that have a length and that no better one covers."""
         real = start_s < end_s
         start_s, end_s, score = start_s[real], end_s[real], score[real]
+        rows = start_s, end_s, score
         plus_one, threshold = self.nms_plus_one, self.nms_threshold
-        kept = nms(start_s, end_s, score, threshold=threshold, plus_one=plus_one)
-        return start_s[kept], end_s[kept], score[kept]
-
-
-def _arrays(output: Output, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Activation, attention and probability of the one video in `output`, in double precision."""
-    scores = output.scores
-    if len(scores.cas) != 1:
-        raise ValueError(f"{name}: only one video can be decoded at a time, got {len(scores.cas)}")
-    tensors = scores.cas, scores.attention, scores.probability
-    cas, attention, probability = (x[0].detach().to("cpu", torch.float64).numpy() for x in tensors)
-    if not all(np.isfinite(x).all() for x in (cas, attention, probability)):
-        raise DataError(
-            f"{name}: the localizer's scores must be finite, found NaN or infinity; check the "
-            "features for such values, or train with a lower learning_rate"
-        )
-    return cas, attention, probability
-
-
-def _check_share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ConfigError(f"{name} must lie in [0, 1], got {value}")
+        if self.soft_nms_sigma is None:
+            kept = nms(*rows, threshold=threshold, plus_one=plus_one)
+            return start_s[kept], end_s[kept], score[kept]
+        sigma = self.soft_nms_sigma
+        order, score = soft_nms(*rows, threshold=threshold, plus_one=plus_one, sigma=sigma)
+        return start_s[order], end_s[order], score

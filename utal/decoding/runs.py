@@ -8,7 +8,7 @@ threshold would flip. Clusters, seconds and videos are the business of `utal.dec
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,23 +33,62 @@ class Runs:
         """Number of samples."""
         return np.asarray(self.stop - self.start)
 
-    def longer_than(self, num_samples: int) -> "Runs":
-        """The runs of more than `num_samples` samples."""
-        kept = self.length > num_samples
+    def take(self, kept: Bool[np.ndarray, " run"]) -> "Runs":
+        """The runs where `kept` is true."""
         return Runs(self.level[kept], self.start[kept], self.stop[kept])
 
+    def followed_by(self, others: "Runs") -> "Runs":
+        """These runs and then the others; levels stay as they are."""
+        pairs = (
+            (self.level, others.level),
+            (self.start, others.start),
+            (self.stop, others.stop),
+        )
+        return Runs(*(np.concatenate(pair) for pair in pairs))
 
-def normalised(sequence: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
-    """Min-max scaling with rectified extrema, clipped to [0, 1].
+
+def rescaled(sequence: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
+    """Min-max scaling with rectified extrema; what is negative stays negative.
 
     (x - max(0, min)) / (max(0, max) - max(0, min)), with denominator 1 where it is not positive. So
-    a sequence that is constant or nowhere positive becomes 0.
+    a sequence that is constant and positive becomes 0.
 
-    Source: released CoLA code.
+    Source: released BaS-Net code.
     """
     low, high = max(float(sequence.min()), 0.0), max(float(sequence.max()), 0.0)
     span = high - low if high > low else 1.0
-    return np.clip((sequence - low) / span, 0.0, 1.0)
+    return np.asarray((sequence - low) / span)
+
+
+def normalised(sequence: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
+    """Min-max scaling with rectified extrema, clipped to [0, 1]; see `rescaled`.
+
+    A sequence that is constant or nowhere positive becomes 0.
+
+    Source: released CoLA code.
+    """
+    return np.asarray(np.clip(rescaled(sequence), 0.0, 1.0))
+
+
+def relative_magnitude(
+    magnitude: Float[np.ndarray, " time"], actionness: Float[np.ndarray, " time"], ratio: int
+) -> Float[np.ndarray, " time"]:
+    """Feature magnitude between that of sure background, 0, and of sure action, 1; clipped.
+
+    Args:
+        magnitude: norm of each snippet's embedding.
+        actionness: says which snippets are sure: its T // ratio largest and smallest values, at
+            least one each. Of equal values the earlier comes first.
+        ratio: see `actionness`.
+
+    Source: released APSL code, after the Uncertainty-Modeling code; denominator 1 where it is not
+    positive.
+    """
+    count = max(1, len(magnitude) // ratio)
+    action = float(magnitude[np.argsort(-actionness, kind="stable")[:count]].mean())
+    background = float(magnitude[np.argsort(actionness, kind="stable")[:count]].mean())
+    span = action - background if action > background else 1.0
+    return np.clip((magnitude - background) / span, 0.0, 1.0)
 
 
 def upsampled(
@@ -95,29 +134,34 @@ def threshold_runs(
     return Runs(level[::2], position[::2], position[1::2])
 
 
-def prefix_sums(samples: Float[np.ndarray, "time factor"]) -> Float[np.ndarray, " limit"]:
+def prefix_sums(samples: Float[np.ndarray, "..."]) -> Float[np.ndarray, " limit"]:
     """Sum of what is before each sample, and of all: `sums[b] - sums[a]` is the sum from a to b."""
     return np.concatenate(([0.0], np.cumsum(samples)))
 
 
+def inner_mean(sums: Float[np.ndarray, " limit"], runs: Runs) -> Float[np.ndarray, " run"]:
+    """Mean of the samples in each run; `sums` are prefix sums."""
+    return np.asarray((sums[runs.stop] - sums[runs.start]) / runs.length)
+
+
 def outer_limits(
-    runs: Runs, num_samples: int, margin: float
+    runs: Runs, num_samples: int, margin: float, *, at_least: int = 0
 ) -> tuple[Integer[np.ndarray, " run"], Integer[np.ndarray, " run"]]:
     """First sample, and one past the last, of each run together with its surroundings.
 
     A run of n samples reaches from int(first - margin * n) to int(last + margin * n), both included
-    and clipped to the sequence.
+    and clipped to the sequence. The surroundings have `at_least` samples on each side.
 
-    Source: released CoLA code (margin 0.25).
+    Source: released CoLA code (margin 0.25); released TCAM code, which asks for one sample.
     """
-    width = margin * runs.length
+    width = np.maximum(margin * runs.length, at_least)
     low = np.maximum(runs.start - width, 0.0).astype(np.int64)
     high = np.minimum(runs.stop - 1 + width, num_samples - 1).astype(np.int64) + 1
     return low, high
 
 
 def contrast(
-    sums: Float[np.ndarray, " limit"], runs: Runs, margin: float
+    sums: Float[np.ndarray, " limit"], runs: Runs, margin: float, *, at_least: int = 0
 ) -> Float[np.ndarray, " run"]:
     """Outer-inner contrast: mean of the samples in each run minus the mean of its surroundings.
 
@@ -125,13 +169,14 @@ def contrast(
         sums: prefix sums of the sequence that is scored.
         runs: of any sequence of the same length.
         margin: width of the surroundings on each side, as a share of the run; see `outer_limits`.
+        at_least: samples of the surroundings on each side, unless the sequence ends before.
 
     Returns:
         The inner mean alone where a run has no surroundings.
 
     Source: released CoLA code, for runs of the actionness.
     """
-    low, high = outer_limits(runs, len(sums) - 1, margin)
+    low, high = outer_limits(runs, len(sums) - 1, margin, at_least=at_least)
     around = (sums[runs.start] - sums[low]) + (sums[high] - sums[runs.stop])
     return _inner_minus_outer(sums, runs, around, high - low)
 
@@ -177,5 +222,4 @@ def _sums_before(values: np.ndarray, group: np.ndarray, first: np.ndarray) -> np
 def _inner_minus_outer(
     sums: np.ndarray, runs: Runs, around: np.ndarray, extent: np.ndarray
 ) -> np.ndarray:
-    inner = (sums[runs.stop] - sums[runs.start]) / runs.length
-    return np.asarray(inner - around / np.maximum(extent - runs.length, 1))
+    return np.asarray(inner_mean(sums, runs) - around / np.maximum(extent - runs.length, 1))
