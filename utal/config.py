@@ -17,6 +17,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn
 
 from utal.batching import Grouped, PairsAndRandom, Shuffled
+from utal.decoding.mean_multiples import MeanMultiples
 from utal.decoding.proposals import OuterInnerProposals
 from utal.errors import ConfigError
 from utal.grouping import clustering, describing, refining, selecting
@@ -57,6 +58,7 @@ PARTS: tuple[type, ...] = (
     selecting.ConstantSpeed,
     selecting.VariableSpeed,
     OuterInnerProposals,
+    MeanMultiples,
     AllOrUniform,
     Uniform,
     RandomSnippets,
