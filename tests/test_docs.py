@@ -27,9 +27,8 @@ def test_every_paper_has_its_table() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_named_methods_exist(page: Path) -> None:
-    named = re.findall(
-        r"`((?:%s)/[\w.-]+)`" % "|".join(map(re.escape, PAPERS)), page.read_text("utf-8")
-    )
+    papers = "|".join(map(re.escape, PAPERS))
+    named = re.findall(rf"`((?:{papers})/[\w.-]+)`", page.read_text("utf-8"))
     assert set(named) <= set(METHODS)
 
 

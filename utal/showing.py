@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 from utal.method import Method
@@ -31,14 +31,14 @@ def equations_of(name: str) -> Iterator[str]:
 
 
 def _part(part: Any) -> str:
-    values = (f"{field.name}={_short(getattr(part, field.name))}" for field in fields(part))
+    values = (f"{field.name}={_short(getattr(part, field.name), field)}" for field in fields(part))
     return f"{type(part).__name__}({', '.join(values)})"
 
 
-def _short(value: Any) -> str:
-    """A value in a few characters."""
+def _short(value: Any, field: Field[Any]) -> str:
+    """A value in a few characters; an open number is sized, an open strength left out."""
     if value is None:
-        return "auto"
+        return "off" if field.type == float | None else "auto"
     if is_dataclass(value):
         return _part(value)
     if isinstance(value, tuple) and len(value) > 3:
