@@ -21,8 +21,12 @@ from utal.decoding.mean_multiples import MeanMultiples
 from utal.decoding.proposals import OuterInnerProposals
 from utal.errors import ConfigError
 from utal.grouping import clustering, describing, refining, selecting
+from utal.grouping.agglomerative import Agglomerative
+from utal.grouping.one_stream import DescribeStream
+from utal.grouping.snippet_votes import SnippetVotes
 from utal.localizers.cola import Cola
 from utal.localizers.fusion import LateFusion
+from utal.localizers.one_stream import OneStream
 from utal.method import (
     Clusterer,
     Decoder,
@@ -46,12 +50,17 @@ from utal.sampling import (
 PARTS: tuple[type, ...] = (
     Cola,
     LateFusion,
+    OneStream,
     ClassifyAndContrast,
     PerStream,
     describing.AttentionRaw,
     describing.TopEmbedding,
     describing.TopRaw,
+    describing.AttendedSnippets,
+    DescribeStream,
     clustering.KMeans,
+    Agglomerative,
+    SnippetVotes,
     refining.Keep,
     refining.ReciprocalJaccard,
     selecting.TakeAll,

@@ -1,10 +1,11 @@
 """One feature stream alone: a describer that is blind to the others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
 from torch import Tensor
 
+from utal.grouping.describing import TopRaw
 from utal.localizers.one_stream import check_stream, stream_slice
 from utal.method import Describer
 from utal.records import Output, View
@@ -21,7 +22,7 @@ class DescribeStream:
     Source: "only RGB" and "only flow" of APSL Table 6: what is clustered has one stream, too.
     """
 
-    describer: Describer
+    describer: Describer = field(default=TopRaw())
     stream: int = 0
 
     def __post_init__(self) -> None:

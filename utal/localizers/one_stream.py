@@ -1,11 +1,12 @@
 """One feature stream alone: a localizer that is blind to the others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from utal.errors import ConfigError
+from utal.localizers.cola import Cola
 from utal.method import Localizer
 from utal.records import Output
 
@@ -43,7 +44,7 @@ class OneStream:
     Source: "only RGB" and "only flow" of APSL Table 6.
     """
 
-    localizer: Localizer
+    localizer: Localizer = field(default=Cola())
     stream: int = 0
 
     def __post_init__(self) -> None:

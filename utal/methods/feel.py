@@ -24,18 +24,20 @@ Deviations:
 """
 
 from dataclasses import replace
+from functools import partial
 
 from utal.grouping import describing, neighbourhoods, refining, selecting
 from utal.grouping.clustering import KMeans
-from utal.grouping.describing import AttentionRaw
+from utal.grouping.describing import AttendedSnippets, AttentionRaw, TopEmbedding
 from utal.grouping.refining import Keep, ReciprocalJaccard
 from utal.grouping.selecting import ConstantSpeed, TakeAll, VariableSpeed
+from utal.grouping.snippet_votes import SnippetVotes
 from utal.localizers.cola import Cola
 from utal.losses import classification, contrastive
 from utal.method import Method, Training
 from utal.methods import cola
 from utal.methods.cola import ClassifyAndContrast
-from utal.methods.presets import Preset
+from utal.methods.presets import Preset, Variant, with_variants
 from utal.sampling import AllOrUniform, RandomSnippets
 
 EQUATIONS = {
@@ -107,9 +109,48 @@ def adaptive() -> Method:
     )
 
 
+def thumos14_release() -> Method:
+    """The released THUMOS14 branch, but for its leaks: four rounds at constant speed.
+
+    It describes videos by the embedding of the attended snippets, weighs the Jaccard distance .3,
+    may leave a cluster without a video, and trains every round equally long.
+    """
+    method = thumos14()
+    return replace(
+        method,
+        objective=ClassifyAndContrast(),
+        describer=TopEmbedding(),
+        refiner=ReciprocalJaccard(jaccard_weight=0.3, expansion_strict=True),
+        selector=ConstantSpeed(min_per_cluster=0),
+        decoder=cola.thumos14_decoder(),
+        training=replace(method.training, scale_steps=False),
+        num_rounds=4,
+    )
+
+
+def activitynet12_release() -> Method:
+    """The released ActivityNet branch for CoLA, changed alike; descriptors have unit length."""
+    method = activitynet12()
+    released = thumos14_release()
+    return replace(
+        released,
+        localizer=method.localizer,
+        objective=method.objective,
+        describer=TopEmbedding(ratio=10, l2=True),
+        decoder=cola.activitynet_decoder(),
+        training=replace(method.training, batch_size=256, scale_steps=False),
+        snippets=method.snippets,
+    )
+
+
 def constant_speed(base: Method) -> Method:
     """FEEL-F: the same at constant speed."""
     return replace(base, selector=ConstantSpeed())
+
+
+def variable_speed(base: Method) -> Method:
+    """FEEL-V at THUMOS14's rate."""
+    return replace(base, selector=VariableSpeed())
 
 
 def without_reranking(base: Method) -> Method:
@@ -127,21 +168,70 @@ def cola_utal(base: Method) -> Method:
     return without_selection(without_reranking(base))
 
 
+def snippet_wise(base: Method) -> Method:
+    """The baseline that groups snippets, not videos; neither re-ranking nor selection."""
+    return replace(cola_utal(base), describer=AttendedSnippets(), clusterer=SnippetVotes())
+
+
+def in_rounds(base: Method, num_rounds: int) -> Method:
+    """The same in another number of rounds, I_max."""
+    return replace(base, num_rounds=num_rounds)
+
+
+def constant_in_rounds(base: Method, num_rounds: int) -> Method:
+    """FEEL-F in another number of rounds."""
+    return in_rounds(constant_speed(base), num_rounds)
+
+
+def as_printed(base: Method) -> Method:
+    """Easy and hard snippets as many as in the text, not as in the code.
+
+    The text repeats what the CoLA paper says for THUMOS14, and means both data sets.
+    """
+    printed = ClassifyAndContrast(contrast_weight=0.005, easy_ratio=8, hard_ratio=32)
+    return replace(base, localizer=Cola(easy_ratio=8), objective=printed)
+
+
+ABLATIONS = {
+    "without-cci": Variant(without_reranking, "Table 3, without CCI"),
+    "without-iis": Variant(without_selection, "Table 3, without IIS"),
+    "cola-utal": Variant(cola_utal, "Table 3, neither CCI nor IIS"),
+    "snippet-wise": Variant(snippet_wise, "Table 3, snippets grouped instead of videos"),
+}
+
+SPEEDS = {
+    "paper": Variant(as_printed, "easy and hard snippets as printed"),
+    "constant": Variant(constant_speed, "Table 3, constant speed (FEEL-F)"),
+    "constant-without-cci": Variant(
+        lambda method: constant_speed(without_reranking(method)),
+        "Table 3, constant speed without CCI",
+    ),
+}
+
+ROUNDS = {
+    f"{count}-rounds": Variant(partial(in_rounds, num_rounds=count), f"Table 3, {count} rounds")
+    for count in (4, 5, 6, 15, 20)
+} | {
+    f"constant-{count}-rounds": Variant(
+        partial(constant_in_rounds, num_rounds=count), f"Table 3, constant speed, {count} rounds"
+    )
+    for count in (4, 5, 6, 15, 20)
+}
+
 PRESETS = {
-    "": Preset(adaptive, "FEEL-F for corpora of any size"),
-    "thumos14": Preset(thumos14, "FEEL-V on THUMOS14"),
-    "activitynet12": Preset(activitynet12, "FEEL-V on ActivityNet 1.2"),
-    "thumos14-constant": Preset(lambda: constant_speed(thumos14()), "FEEL-F on THUMOS14"),
-    "activitynet12-constant": Preset(
-        lambda: constant_speed(activitynet12()), "FEEL-F on ActivityNet 1.2"
+    **with_variants(
+        {"": Preset(adaptive, "FEEL-F for corpora of any size")},
+        {"variable": Variant(variable_speed, "variable speed (FEEL-V)"), **ABLATIONS},
     ),
-    "thumos14-without-cci": Preset(
-        lambda: without_reranking(thumos14()), "FEEL-V on THUMOS14: Table 3, without CCI"
+    **with_variants(
+        {
+            "thumos14": Preset(thumos14, "FEEL-V on THUMOS14"),
+            "activitynet12": Preset(activitynet12, "FEEL-V on ActivityNet 1.2"),
+        },
+        {**SPEEDS, **ROUNDS, **ABLATIONS},
     ),
-    "thumos14-without-iis": Preset(
-        lambda: without_selection(thumos14()), "FEEL-V on THUMOS14: Table 3, without IIS"
-    ),
-    "thumos14-cola-utal": Preset(
-        lambda: cola_utal(thumos14()), "FEEL's baseline on THUMOS14: neither CCI nor IIS"
+    "thumos14-release": Preset(thumos14_release, "FEEL-F on THUMOS14, settings of the code"),
+    "activitynet12-release": Preset(
+        activitynet12_release, "FEEL-F on ActivityNet 1.2, settings of the code"
     ),
 }
