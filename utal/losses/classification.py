@@ -12,6 +12,26 @@ def weighted_mean(
     return (values * weights).sum() / weights.sum()
 
 
+def cross_entropy(
+    probability: Float[Tensor, "batch cluster"], targets: Float[Tensor, "batch cluster"]
+) -> Float[Tensor, " batch"]:
+    """Cross-entropy of the distribution over clusters with the normalised labels, per video.
+
+    -sum_c y_c log p_c, y = targets divided by their sum. A probability so small that the gradient
+    of its logarithm would overflow counts as the smallest that does not, with gradient 0.
+
+    Args:
+        probability: rows sum to 1.
+        targets: 1 for each cluster of the video; at least one per row.
+
+    Source: TCAM Eq. 13, APSL Eq. 5, HC-UTAL Eq. 10; labels are normalised by the released TCAM
+    code, which counts a video of m labels as m videos of weight 1 / m.
+    """
+    labels = targets / targets.sum(dim=1, keepdim=True)
+    smallest = torch.finfo(probability.dtype).tiny
+    return -(labels * probability.clamp(min=smallest).log()).sum(dim=1)
+
+
 def distribution_cross_entropy(
     probability: Float[Tensor, "batch cluster"],
     targets: Float[Tensor, "batch cluster"],
