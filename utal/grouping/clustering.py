@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from sklearn.cluster import KMeans as LloydKMeans
-from sklearn.cluster import MiniBatchKMeans
+from sklearn.cluster import MiniBatchKMeans, SpectralClustering
 from sklearn.exceptions import ConvergenceWarning
 
 from utal.errors import ConfigError, DataError
@@ -111,7 +111,8 @@ def check_enough(
 
 
 def fitted_labels(
-    model: LloydKMeans | MiniBatchKMeans, points: Float[np.ndarray, "point descriptor"]
+    model: LloydKMeans | MiniBatchKMeans | SpectralClustering,
+    points: Float[np.ndarray, "point descriptor"],
 ) -> Int64[np.ndarray, " point"]:
     """Cluster of each point; scikit-learn's warnings about the result become errors.
 
