@@ -19,6 +19,7 @@ from cattrs.gen import make_dict_structure_fn
 from utal.batching import Grouped, PairsAndRandom, Shuffled
 from utal.decoding.mean_multiples import MeanMultiples
 from utal.decoding.proposals import OuterInnerProposals
+from utal.decoding.weighted_cam import WeightedCamProposals
 from utal.errors import ConfigError
 from utal.grouping import clustering, describing, refining, selecting
 from utal.grouping.agglomerative import Agglomerative
@@ -68,6 +69,7 @@ PARTS: tuple[type, ...] = (
     selecting.VariableSpeed,
     OuterInnerProposals,
     MeanMultiples,
+    WeightedCamProposals,
     AllOrUniform,
     Uniform,
     RandomSnippets,

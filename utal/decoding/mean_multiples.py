@@ -8,6 +8,7 @@ from jaxtyping import Float
 from utal.decoding.outputs import (
     arrays,
     as_segments,
+    best_runs,
     check_not_negative,
     check_positive_count,
     check_share,
@@ -16,7 +17,6 @@ from utal.decoding.outputs import (
     kept_clusters,
 )
 from utal.decoding.runs import Runs, contrast, prefix_sums, upsampled
-from utal.decoding.segments import nms
 from utal.errors import ConfigError
 from utal.method import Localizer
 from utal.records import Output, Segments, Video
@@ -154,10 +154,7 @@ class MeanMultiples:
             runs, score = self.proposals(cas[:, cluster])
             start_s, end_s = self._seconds(runs, len(cas), video)
             real = np.flatnonzero(start_s < end_s)
-            start, stop = runs.start[real].astype(float), runs.stop[real].astype(float)
-            # In samples, since an IoU of exactly the threshold must stay one.
-            strict = just_above(self.nms_threshold)
-            kept = real[nms(start, stop, score[real], threshold=strict, plus_one=False)]
+            kept = real[best_runs(runs.take(real), score[real], self.nms_threshold)]
             bonus = self.probability_weight * probability[cluster]
             columns.append((cluster, start_s[kept], end_s[kept], score[kept] + bonus))
         return as_segments(video.name, columns)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from utal.decoding.runs import Runs
+from utal.decoding.segments import nms
 from utal.errors import ConfigError, DataError
 from utal.records import Segments, Video
 
@@ -67,6 +68,17 @@ def in_seconds(
     # Nothing is known before the first sample, so a run that begins there fills its cell.
     start_s[runs.start == 0] = timeline.start(0.0)
     return np.clip(start_s, 0.0, latest), np.clip(end_s, 0.0, latest)
+
+
+def best_runs(
+    runs: Runs, score: Float[np.ndarray, " run"], threshold: float
+) -> Integer[np.ndarray, " kept"]:
+    """Rows that suppression keeps, by descending score; only an IoU above `threshold` drops one.
+
+    It compares samples, not seconds, in which an IoU of exactly the threshold would not stay one.
+    """
+    start, stop = runs.start.astype(np.float64), runs.stop.astype(np.float64)
+    return nms(start, stop, score, threshold=just_above(threshold), plus_one=False)
 
 
 def as_segments(name: str, columns: Sequence[Column]) -> Segments:

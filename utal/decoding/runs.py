@@ -33,8 +33,8 @@ class Runs:
         """Number of samples."""
         return np.asarray(self.stop - self.start)
 
-    def take(self, kept: Bool[np.ndarray, " run"]) -> "Runs":
-        """The runs where `kept` is true."""
+    def take(self, kept: Integer[np.ndarray, " kept"] | Bool[np.ndarray, " run"]) -> "Runs":
+        """The given runs, in the given order."""
         return Runs(self.level[kept], self.start[kept], self.stop[kept])
 
     def followed_by(self, others: "Runs") -> "Runs":
