@@ -21,7 +21,7 @@ from utal.grouping.describing import (
 )
 from utal.records import Scores, View
 
-PARTS = [AttentionRaw(), TopEmbedding(), TopRaw()]
+PARTS = [AttentionRaw(), TopEmbedding(), TopRaw(), TopRaw(weighted=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +95,18 @@ def test_top_parts_look_at_attended_snippets_only(features):
     torch.testing.assert_close(raw, (features[1] + features[5]) / 2)
     embedded = TopEmbedding(ratio=5).describe(features, output, ()).vector
     torch.testing.assert_close(embedded, (embedding[1] + embedding[5]) / 2)
+
+
+def test_weighted_top_snippets_by_hand(features):
+    part = TopRaw(ratio=3, l2=False, weighted=True)  # three of ten
+    attention = torch.tensor([0.0, 0.6, 0.2, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0])
+    vector = part.describe(features, scores(attention), ()).vector
+    expected = (0.6 * features[1] + 0.2 * features[2] + 0.1 * features[4]) / 0.9
+    torch.testing.assert_close(vector, expected)
+    fewer = part.describe(features, scores(attention * (attention > 0.3)), ()).vector
+    torch.testing.assert_close(fewer, features[1])  # what fills up has no weight
+    nothing = part.describe(features, scores(torch.zeros(10)), ()).vector
+    torch.testing.assert_close(nothing, features.mean(dim=0))
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -147,13 +147,16 @@ class TopRaw:
     Attributes:
         ratio: one snippet in `ratio` is kept, at least one.
         l2: scale the descriptor to unit length.
+        weighted: weigh the kept snippets by their attention; if none has any, the plain mean of all
+            is taken. Otherwise the kept snippets count alike.
 
-    Source: released FEEL code for AICL, which keeps one consistent-action snippet in 20 and weighs
-    it by its actionness; here the kept snippets count alike.
+    Source: released FEEL code for AICL: ratio 20, weighted. The attention of `Aicl` is that of the
+    consistent-action snippets, which alone are kept there.
     """
 
     ratio: int = 5
     l2: bool = True
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         _check_ratio(self.ratio)
@@ -167,8 +170,14 @@ class TopRaw:
         """One video's descriptor, of the features' width."""
         if output is None:
             return _view(features.mean(dim=0), l2=self.l2)
-        chosen = top_snippets(_attention(output, len(features)), self.ratio)
-        return _view(features[chosen].mean(dim=0), l2=self.l2)
+        attention = _attention(output, len(features))
+        chosen = top_snippets(attention, self.ratio)
+        if not self.weighted:
+            return _view(features[chosen].mean(dim=0), l2=self.l2)
+        weights = attention[chosen].to(features.dtype)
+        if not weights.any():
+            return _view(features.mean(dim=0), l2=self.l2)
+        return _view(attended_mean(features[chosen], weights), l2=self.l2)
 
 
 @dataclass(frozen=True, slots=True)
