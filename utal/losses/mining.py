@@ -10,6 +10,9 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from utal.errors import ConfigError
+from utal.localizers.pooling import masked_mean
+
 
 def eroded(binary: Bool[Tensor, "batch time"], window: int) -> Bool[Tensor, "batch time"]:
     """True where all of t - window//2 … t - window//2 + window - 1 are true; false lies outside.
@@ -159,3 +162,92 @@ def mined_indices(
         hard_action=best(actionness * inner, num_hard),
         hard_background=best(actionness * outer, num_hard),
     )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MinedFeatures:
+    """The embeddings of the four sets, strongest snippet first.
+
+    Attributes:
+        easy_action: surely action.
+        easy_background: surely background.
+        hard_action: action just inside a boundary.
+        hard_background: background just outside one.
+        kept_easy: true where a snippet of the easy sets counts, see `kept_of`.
+        kept_hard: the same for the hard sets.
+    """
+
+    easy_action: Float[Tensor, "batch easy width"]
+    easy_background: Float[Tensor, "batch easy width"]
+    hard_action: Float[Tensor, "batch hard width"]
+    hard_background: Float[Tensor, "batch hard width"]
+    kept_easy: Bool[Tensor, "batch easy"]
+    kept_hard: Bool[Tensor, "batch hard"]
+
+    @property
+    def mean_action(self) -> Float[Tensor, "batch width"]:
+        """Mean of the easy action features of each video."""
+        return masked_mean(self.easy_action, self.kept_easy)
+
+    @property
+    def mean_background(self) -> Float[Tensor, "batch width"]:
+        """Mean of the easy background features of each video."""
+        return masked_mean(self.easy_background, self.kept_easy)
+
+
+def mined_features(
+    embedding: Float[Tensor, "batch time width"],
+    actionness: Float[Tensor, "batch time"],
+    easy_mask: Float[Tensor, "batch time"],
+    mask: Bool[Tensor, "batch time"],
+    *,
+    easy_ratio: int,
+    hard_ratio: int,
+    window: int,
+    wide_window: int,
+    threshold: float | None = None,
+) -> MinedFeatures:
+    """The embeddings at `mined_indices`; of n snippets a video has n // ratio are in a set.
+
+    Gradients reach the embeddings, not the choice.
+    """
+    num_easy = max(1, actionness.shape[1] // easy_ratio)
+    num_hard = max(1, actionness.shape[1] // hard_ratio)
+    found = mined_indices(
+        actionness,
+        easy_mask,
+        num_easy=num_easy,
+        num_hard=num_hard,
+        window=window,
+        wide_window=wide_window,
+        mask=mask,
+        threshold=threshold,
+    )
+    return MinedFeatures(
+        gathered(embedding, found.easy_action),
+        gathered(embedding, found.easy_background),
+        gathered(embedding, found.hard_action),
+        gathered(embedding, found.hard_background),
+        kept_of(mask, easy_ratio, num_easy),
+        kept_of(mask, hard_ratio, num_hard),
+    )
+
+
+def check_windows(window: int, wide_window: int) -> None:
+    """Refuses windows between which there is nothing.
+
+    Raises:
+        ConfigError: not 1 <= window <= wide_window.
+    """
+    if not 1 <= window <= wide_window:
+        raise ConfigError(f"window must lie in [1, wide_window], got {window} and {wide_window}")
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Refuses a threshold that no sigmoid, or every one, exceeds.
+
+    Raises:
+        ConfigError: neither `None` nor in (0, 1).
+    """
+    if threshold is not None and not 0 < threshold < 1:
+        raise ConfigError(f"threshold must lie in (0, 1) or be null, got {threshold}")
