@@ -43,3 +43,29 @@ def triplet(
 
 def pooled(weights: Sequence[float], features: np.ndarray) -> np.ndarray:
     return sum(weight * row for weight, row in zip(weights, features, strict=True))
+
+
+def action(features: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """Of one video for one cluster."""
+    return pooled(attention, features)
+
+
+def background(features: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    return pooled([1 - share for share in attention], features) / (len(features) - 1)
+
+
+def separation(
+    videos: Sequence[tuple[np.ndarray, np.ndarray]], inter_margin: float, intra_margin: float
+) -> tuple[float, float]:
+    """Both losses of one cluster, from the features and attentions of its videos."""
+    inter = intra = 0.0
+    for m, one in enumerate(videos):
+        for n, other in enumerate(videos):
+            if m == n:
+                continue
+            apart = cosine_distance(action(*one), action(*other))
+            inter += max(apart - inter_margin, 0.0)
+            if len(one[0]) > 1:
+                own = cosine_distance(action(*one), background(*one))
+                intra += max(apart - own + intra_margin, 0.0)
+    return inter, intra
