@@ -11,6 +11,7 @@ import utal
 ROOT = Path(utal.__file__).parent
 BELOW = re.compile(r"utal\.(evaluation|report|cli\w*)(\..+)?")
 SECRET = re.compile(r"utal\.evaluation(\..+)?")
+SIMULATED = re.compile(r"utal\.simulate(\..+)?")
 
 
 def module_name(path: Path) -> str:
@@ -64,11 +65,21 @@ def test_no_module_above_the_firewall_imports_the_ground_truth(path: Path) -> No
     assert not found, f"{path} is above the ground-truth firewall but uses {sorted(found)}"
 
 
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_only_commands_know_that_videos_may_be_simulated(path: Path) -> None:
+    """Simulated corpora carry their truth: for the rest of the package they are just features."""
+    module = module_name(path)
+    if re.fullmatch(r"utal\.(simulate|cli)(\..+)?", module):
+        return
+    names = mentioned(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")
+    assert not {name for name in names if SIMULATED.fullmatch(name)}
+
+
 def test_the_rule_is_applied_to_what_matters() -> None:
     names = {module_name(path) for path in ABOVE}
     assert {"utal", "utal.loop", "utal.fitting", "utal.records", "utal.formats.csv"} <= names
     assert {name.split(".")[1] for name in names if "." in name} >= {
-        *("decoding", "formats", "grouping", "localizers", "losses", "methods", "video")
+        *("decoding", "formats", "grouping", "localizers", "losses", "methods", "simulate", "video")
     }
     assert not any(
         name.startswith(("utal.evaluation", "utal.report", "utal.cli")) for name in names
@@ -96,7 +107,7 @@ def test_training_cannot_reach_the_ground_truth_by_a_detour() -> None:
             reached.add(name)
             waiting.extend(graph[name] & modules.keys())
     assert "utal.records" in reached
-    assert not {name for name in reached if BELOW.fullmatch(name)}
+    assert not {name for name in reached if BELOW.fullmatch(name) or SIMULATED.fullmatch(name)}
 
 
 CAUGHT = [

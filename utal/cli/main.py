@@ -7,7 +7,7 @@ from types import FrameType
 
 import typer
 
-from utal.cli import research, run
+from utal.cli import research, run, simulating
 from utal.errors import ConfigError, DataError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command()(research.show)
 app.command()(research.train)
 app.command()(research.localize)
 app.command()(research.evaluate)
+app.command()(simulating.simulate)
 
 
 def main() -> None:
