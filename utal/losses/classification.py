@@ -53,12 +53,28 @@ def distribution_cross_entropy(
     Source: CoLA, released code (`BCELoss` on softmax outputs); the divisor is ours.
     """
     labels = targets / targets.sum(dim=1, keepdim=True)
+    return binary_cross_entropy(probability, labels) / min(targets.shape[1], max_divisor)
+
+
+def binary_cross_entropy(
+    probability: Float[Tensor, "batch column"], labels: Float[Tensor, "batch column"]
+) -> Float[Tensor, " batch"]:
+    """Binary cross-entropy of each column's probability, summed over the columns, per video.
+
+    -sum_c [ y_c log p_c + (1 - y_c) log(1 - p_c) ], logarithms not below -100.
+
+    Args:
+        probability: in [0, 1].
+        labels: y, in [0, 1], taken as they are.
+
+    Source: DCC Eq. 1; `BCELoss` of the released code of many localizers is its mean.
+    """
     positive = labels * _bounded_log(probability)
     negative = (1 - labels) * _bounded_log(1 - probability)
-    return -(positive + negative).sum(dim=1) / min(targets.shape[1], max_divisor)
+    return -(positive + negative).sum(dim=1)
 
 
-def _bounded_log(share: Float[Tensor, "batch cluster"]) -> Float[Tensor, "batch cluster"]:
+def _bounded_log(share: Float[Tensor, "batch column"]) -> Float[Tensor, "batch column"]:
     """Logarithm, -100 at zero with gradient 0 there; a clamped log(0) has a gradient of NaN."""
     is_zero = share == 0
     return torch.where(is_zero, -100, torch.log(torch.where(is_zero, 1, share))).clamp(min=-100)
