@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.signal import savgol_filter
 
-from tests.decoding.making import scores, smooth_noise, table, video
+from tests.decoding.making import nearly_tied, scores, smooth_noise, table, video
 from tests.oracle_data import cases
 from tests.reference import decoding_mean_multiples as reference
 from utal.config import from_json, to_json
@@ -21,7 +21,7 @@ from utal.methods import cola
 from utal.records import Timeline, Video
 
 CASES = cases("tcam.npz", listed_as="decode_cases")
-REPEATABLE = settings(max_examples=100, deadline=None, derandomize=True)
+REPEATABLE = settings(max_examples=60, deadline=None, derandomize=True)
 DECODER = MeanMultiples()
 # One sample per snippet and nothing but thresholds, to be followed by hand.
 BARE = MeanMultiples(
@@ -134,7 +134,7 @@ def test_runs_equal_those_found_sample_by_sample(
 
 @REPEATABLE
 @given(
-    st.integers(1, 40),
+    st.integers(1, 24),
     st.integers(0, 2**32 - 1),
     st.sampled_from([1, 4, 16]),
     st.sampled_from([1, 7, 255]),
@@ -148,6 +148,8 @@ def test_segments_equal_those_of_the_twin(
     )
     rng = np.random.default_rng(seed)
     cas, probability = smooth_noise(rng, length, 3), rng.dirichlet([1, 1, 1])
+    for cluster in range(3):
+        assume(not nearly_tied(reference.proposals(decoder, cas[:, cluster].tolist())))
     found = decoder.decode(scores(cas, None, probability), video(2 * length, 24.0, 8.0, 8))
     # Twice as many snippets as were fed, each of 8 frames at 24 per second.
     rows = reference.decode(
@@ -269,7 +271,7 @@ def test_two_snippets_give_a_slope_and_a_segment() -> None:
 # ------------------------------------------------------------------------------ properties
 
 
-@REPEATABLE
+@settings(REPEATABLE, max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_permuted_clusters_give_permuted_segments(seed: int) -> None:
     rng = np.random.default_rng(seed)

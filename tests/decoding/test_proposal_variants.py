@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.decoding.making import scores, smooth_noise, table, video
+from tests.decoding.making import nearly_tied, scores, smooth_noise, table, video
 from tests.oracle_data import cases
 from tests.reference import decoding as reference
 from utal.config import from_json, to_json, with_setting
@@ -28,7 +28,7 @@ from utal.records import Scores
 
 BASNET = cases("other_decoders.npz", listed_as="basnet_cases")
 APSL = cases("other_decoders.npz", listed_as="apsl_cases")
-REPEATABLE = settings(max_examples=100, deadline=None, derandomize=True)
+REPEATABLE = settings(max_examples=60, deadline=None, derandomize=True)
 BASNET_DECODER = OuterInnerProposals(
     class_threshold=0.25,
     cas_thresholds=tuple(np.arange(0.0, 0.25, 0.025).tolist()),
@@ -188,6 +188,9 @@ def test_segments_equal_those_of_the_twin(
     clip = video(2 * length, 24.0, 8.0, 8)
     found = decoder.decode(scores(cas, attention, probability, embedding), clip)
     lists = [x.tolist() for x in (cas, attention, probability)]
+    for cluster in range(3):
+        rows = reference.proposals(decoder, cas[:, cluster].tolist(), lists[1], embedding.tolist())
+        assume(not nearly_tied(rows))
     rows = reference.decode(decoder, *lists, 2 * length, 24.0, 8, embedding.tolist())
     expected = np.array(rows).reshape(-1, 4)[:, [0, 3, 1, 2]]
     np.testing.assert_allclose(table(found), expected, rtol=0, atol=1e-9)
@@ -301,7 +304,7 @@ def test_silence_gives_no_segments(decoder: OuterInnerProposals, length: int) ->
     assert (len(found), found.names) == (0, ("clip",))
 
 
-@REPEATABLE
+@settings(REPEATABLE, max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(VARIANTS))
 def test_permuted_clusters_give_permuted_segments(seed: int, decoder: OuterInnerProposals) -> None:
     rng = np.random.default_rng(seed)
