@@ -287,6 +287,20 @@ def test_videos_of_one_scene_look_alike_whatever_their_class() -> None:
     assert video.features[inside(plan, video.num_snippets) == 0][0].tobytes() not in still
 
 
+def test_typical_scenes_tell_classes_and_not_when() -> None:
+    world = replace(QUIET, scene=(1.0, 1.0), scene_shared=0.0, scene_drift=0.0, scene_typical=1.0)
+    simulated = simulate(replace(world, num_train=30, multi_label=0.3), seed=0)
+    looks: dict[tuple[str, ...], set[bytes]] = {}
+    for plan, video in zip(simulated.timing.train, simulated.train.videos, strict=True):
+        still = video.features[inside(plan, video.num_snippets) == 0]
+        looks.setdefault(plan.labels, set()).update(row.tobytes() for row in still)
+    assert {len(labels) for labels in looks} == {1, 2}
+    assert all(len(found) == 1 for found in looks.values())
+    assert len(set.union(*looks.values())) == len(looks)
+    hidden = replace(World(), scene_shared=0.0)
+    assert purities(replace(hidden, scene_typical=0.5)) > purities(hidden) + 0.2
+
+
 def test_scenes_drift_slowly() -> None:
     world = replace(QUIET, scene=(1.0, 0.0), scene_drift=0.5, action=(0.0, 0.0))
     video = simulate(world, seed=0).train.videos[0]
@@ -448,6 +462,7 @@ WRONG = [
     ({"speed": float("inf")}, "speed"),
     ({"context": 1.1}, "context"),
     ({"magnitude": 0.0}, "magnitude"),
+    ({"scene_shared": 0.6, "scene_typical": 0.6}, "must not add up to more than 1"),
     ({"intensity": 1.2}, "intensity"),
     ({"num_classes": 1, "confusable_pairs": 0}, "at least 2 classes"),
 ]

@@ -36,6 +36,7 @@ class Stream:
         mean: what every snippet has.
         phases: per class and phase, a direction of unit variance.
         scenes, backgrounds: of the kinds that videos share.
+        places: of the scene that is typical of each class.
         action, scene, background, noise: strengths, see `World`.
         corner, gain: of the non-linearity.
     """
@@ -45,6 +46,7 @@ class Stream:
     phases: Float32[np.ndarray, "class phase channel"]
     scenes: Float32[np.ndarray, "scene channel"]
     backgrounds: Float32[np.ndarray, "background channel"]
+    places: Float32[np.ndarray, "class channel"]
     action: float
     scene: float
     background: float
@@ -91,6 +93,7 @@ def _stream(world: World, seed: int, class_names: Sequence[str], index: int) -> 
         phases=phases.astype(np.float32),
         scenes=np.stack(scenes),
         backgrounds=np.stack(backgrounds),
+        places=np.stack([drawn("place", label) for label in class_names]),
         action=float(world.action[index]),
         scene=scene,
         background=background,
@@ -118,8 +121,7 @@ def rendered(
     for stream in streams:
         rng = generator(seed, stream.name, "video", plan.name)
         own = rng.standard_normal((1 + NUM_DRIFTS, len(stream.mean)), np.float32)
-        shared = world.scene_shared
-        place = np.sqrt(shared) * stream.scenes[scene] + np.sqrt(1 - shared) * own[0]
+        place = _scene(world, stream.scenes[scene], stream.places[columns], own[0])
         weights = [seen, backgrounds, drift, np.ones((length, 1))]
         directions = [
             stream.action * stream.phases[columns].reshape(seen.shape[1], -1),
@@ -132,6 +134,21 @@ def rendered(
         _pooled(latent, rng, stream, out)
         first += len(stream.mean)
     return Video(plan.name, features, AXIS.timeline(length))
+
+
+def _scene(
+    world: World,
+    shared: Float32[np.ndarray, " channel"],
+    typical: Float32[np.ndarray, "label channel"],
+    own: Float32[np.ndarray, " channel"],
+) -> Float[np.ndarray, " channel"]:
+    """What all of a video looks like: of unit variance, from three sources."""
+    rest = max(0.0, 1 - world.scene_shared - world.scene_typical)
+    return np.asarray(
+        np.sqrt(world.scene_shared) * shared
+        + np.sqrt(world.scene_typical / len(typical)) * typical.sum(axis=0)
+        + np.sqrt(rest) * own
+    )
 
 
 def num_snippets(duration_s: float, channels: tuple[int, int]) -> int:

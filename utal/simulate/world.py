@@ -48,6 +48,8 @@ class World:
         scene: strength of what stays the same throughout a video, whatever its class.
         num_scenes: kinds of scene; videos of all classes share them.
         scene_shared: share of a scene's variance that all videos of its kind have in common.
+        scene_typical: share of it that is typical of the video's classes, as pools are of diving:
+            it groups videos by class, but says nothing about when something happens.
         scene_drift: slow change of the scene within a video, as a part of its strength.
         background: strength of what is seen where there is no action.
         num_backgrounds: kinds of background; videos of all classes share them.
@@ -80,6 +82,7 @@ class World:
     scene: tuple[float, float] = (0.9, 0.4)
     num_scenes: int = 6
     scene_shared: float = 0.5
+    scene_typical: float = 0.0
     scene_drift: float = 0.3
     background: tuple[float, float] = (0.7, 0.7)
     num_backgrounds: int = 6
@@ -93,13 +96,14 @@ class World:
         for name in ("num_classes", "num_test", "channels", "phases"):
             self._within(name, 1)
         self._within("num_train", self.num_classes)
-        for name in ("multi_label", "phase_change", "confusable_cosine", "scene_shared", "context"):
+        for name in ("multi_label", "phase_change", "confusable_cosine", "context", "intensity"):
+            self._within(name, 0, 1)
+        for name in ("scene_shared", "scene_typical"):
             self._within(name, 0, 1)
         for name in ("action", "scene", "background", "noise", "speed", "scene_drift"):
             self._within(name, 0)
         for name in ("num_scenes", "num_backgrounds"):
             self._within(name, 1)
-        self._within("intensity", 0, 1)
         self._within("confusable_pairs", 0)
         for name in ("snippets", "instances", "background_snippets"):
             self._within(name, 1)
@@ -109,6 +113,8 @@ class World:
             self._ascending(name)
         if not self.magnitude > 0 or not self.instance_snippets[0] > 0:
             raise ConfigError("magnitude and instance_snippets must be positive")
+        if self.scene_shared + self.scene_typical > 1:
+            raise ConfigError("scene_shared and scene_typical must not add up to more than 1")
         if self.multi_label and self.num_classes < 2:
             raise ConfigError("multi_label needs at least 2 classes; set multi_label=0")
         self._check_room()
