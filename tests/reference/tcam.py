@@ -69,3 +69,60 @@ def separation(
                 own = cosine_distance(action(*one), background(*one))
                 intra += max(apart - own + intra_margin, 0.0)
     return inter, intra
+
+
+def convolved(values: np.ndarray, weight: np.ndarray, bias: np.ndarray, dilation: int = 1):
+    """ReLU of a convolution of (time, channel), tap by tap; nothing lies beyond the ends."""
+    time, reach = len(values), weight.shape[2] // 2
+    rows = []
+    for t in range(time):
+        row = bias.copy()
+        for tap in range(weight.shape[2]):
+            source = t + (tap - reach) * dilation
+            if 0 <= source < time:
+                row = row + weight[:, :, tap] @ values[source]
+        rows.append(np.maximum(row, 0))
+    return np.array(rows)
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    shares = np.exp(values - values.max())
+    return shares / shares.sum()
+
+
+def non_local(values: np.ndarray, weights: dict[str, np.ndarray], name: str) -> np.ndarray:
+    def linear(row: np.ndarray, part: str) -> np.ndarray:
+        return weights[f"{name}.{part}.weight"] @ row + weights[f"{name}.{part}.bias"]
+
+    rows = []
+    for row in values:
+        alike = [float(linear(row, "query") @ linear(other, "key")) for other in values]
+        found = pooled(softmax(np.array(alike)), [linear(other, "value") for other in values])
+        rows.append(row + linear(found, "project"))
+    return np.array(rows)
+
+
+def network(features: np.ndarray, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The paper's network on one video, without dropout."""
+
+    def conv(values: np.ndarray, name: str, dilation: int = 1) -> np.ndarray:
+        parameters = (weights[f"{name}.convolve.{kind}"] for kind in ("weight", "bias"))
+        return convolved(values, *parameters, dilation)
+
+    branches = [conv(features, f"context.branches.parts.{i}", i + 1) for i in range(3)]
+    reduced = conv(features, "context.branches.parts.3.reduce")
+    branches.append(non_local(reduced, weights, "context.branches.parts.3.context"))
+    context = features + conv(np.concatenate(branches, axis=1), "context.fuse")
+    specific, agnostic = conv(context, "specific"), conv(context, "agnostic")
+    cas = specific @ weights["classify.weight"].T + weights["classify.bias"]
+    attention = softmax(agnostic @ weights["attend.weight"][0] + weights["attend.bias"][0])
+    logits = pooled(attention, cas)
+    return {
+        "specific": specific,
+        "agnostic": agnostic,
+        "cas": cas,
+        "attention": attention,
+        "logits": logits,
+        "probability": softmax(logits),
+        "specific_attention": np.stack([softmax(column) for column in cas.T], axis=1),
+    }
