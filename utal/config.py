@@ -23,8 +23,10 @@ from utal.decoding.weighted_cam import WeightedCamProposals
 from utal.errors import ConfigError
 from utal.grouping import clustering, describing, refining, selecting
 from utal.grouping.agglomerative import Agglomerative
+from utal.grouping.boundary import BoundaryEmbedding
 from utal.grouping.one_stream import DescribeStream
 from utal.grouping.snippet_votes import SnippetVotes
+from utal.grouping.spectral import Spectral
 from utal.localizers.cola import Cola
 from utal.localizers.fusion import LateFusion
 from utal.localizers.one_stream import OneStream
@@ -38,6 +40,7 @@ from utal.method import (
     Refiner,
     Selector,
 )
+from utal.methods.action_positives import SeparateActionPositives
 from utal.methods.catalogue import METHODS
 from utal.methods.cola import ClassifyAndContrast
 from utal.methods.per_stream import PerStream
@@ -53,15 +56,18 @@ PARTS: tuple[type, ...] = (
     LateFusion,
     OneStream,
     ClassifyAndContrast,
+    SeparateActionPositives,
     PerStream,
     describing.AttentionRaw,
     describing.TopEmbedding,
     describing.TopRaw,
     describing.AttendedSnippets,
+    BoundaryEmbedding,
     DescribeStream,
     clustering.KMeans,
     Agglomerative,
     SnippetVotes,
+    Spectral,
     refining.Keep,
     refining.ReciprocalJaccard,
     selecting.TakeAll,

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from utal.method import Method
-from utal.methods import cola, feel
+from utal.methods import apsl, cola, feel
 from utal.methods.presets import Preset
 
 PAPERS: dict[str, Mapping[str, Preset]] = {
     "feel": feel.PRESETS,
     "cola": cola.PRESETS,
+    "apsl": apsl.PRESETS,
 }
 """Presets of each paper by the first part of their names."""
 
@@ -26,5 +27,6 @@ METHODS: dict[str, Callable[[], Method]] = {name: preset.build for name, preset 
 EQUATIONS: dict[str, Mapping[str, Any]] = {
     "feel": feel.EQUATIONS,
     "cola": cola.EQUATIONS,
+    "apsl": apsl.EQUATIONS,
 }
 """Tables of equations by the first part of a method's name."""
