@@ -2,16 +2,19 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tests.oracle_data import FOLDER
 from utal.errors import ConfigError, DataError
 from utal.grouping.describing import (
     AttendedSnippets,
     AttentionRaw,
+    StreamAttention,
     TopEmbedding,
     TopRaw,
     attended_mean,
@@ -19,6 +22,7 @@ from utal.grouping.describing import (
     top_snippets,
     unit_length,
 )
+from utal.localizers.fusion import Fused
 from utal.records import Scores, View
 
 PARTS = [AttentionRaw(), TopEmbedding(), TopRaw(), TopRaw(weighted=True)]
@@ -191,3 +195,60 @@ def test_attended_snippets_are_the_most_attended(features):
 def test_attended_snippets_check_their_ratio():
     with pytest.raises(ConfigError, match="ratio must be at least 1, got 0"):
         AttendedSnippets(ratio=0)
+
+
+def attending(attention: Tensor) -> Scores:
+    """Scores that say nothing but where to look."""
+    time = len(attention)
+    return Scores(
+        torch.zeros(1, time, 1), torch.zeros(1, time, 1), attention[None], torch.ones(1, 1)
+    )
+
+
+def fused(*attentions: Tensor, widths: tuple[int, ...]) -> Fused:
+    parts = tuple(attending(attention) for attention in attentions)
+    return Fused(attending(torch.stack(attentions).mean(0)), parts, widths)
+
+
+def test_stream_attention_by_hand() -> None:
+    """Two streams of widths 2 and 1; each is pooled by its own attention, then of length one."""
+    features = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 8.0]])
+    output = fused(torch.tensor([0.6, 0.8]), torch.tensor([1.0, 0.0]), widths=(2, 1))
+    describe = StreamAttention().describe
+    torch.testing.assert_close(
+        describe(features, output, (2, 1)).vector, torch.tensor([0.6, 0.8, 1.0])
+    )
+    half = 0.5**0.5
+    plain = torch.tensor([half, half, 1.0])
+    torch.testing.assert_close(describe(features, None, (2, 1)).vector, plain)
+    # Another amount of attention is the same attention, and none at all is as the first round.
+    double = fused(torch.tensor([1.2, 1.6]), torch.tensor([9.0, 0.0]), widths=(2, 1))
+    assert torch.equal(
+        describe(features, double, (2, 1)).vector, describe(features, output, (2, 1)).vector
+    )
+    none = fused(torch.zeros(2), torch.zeros(2), widths=(2, 1))
+    torch.testing.assert_close(describe(features, none, (2, 1)).vector, plain)
+
+
+def test_stream_attention_of_one_network_serves_all_streams() -> None:
+    features = torch.tensor([[1.0, 0.0, -2.0], [0.0, 1.0, 8.0]])
+    found = StreamAttention().describe(features, attending(torch.tensor([1.0, 0.0])), (2, 1))
+    torch.testing.assert_close(found.vector, torch.tensor([1.0, 0.0, -1.0]))
+    found = StreamAttention().describe(features, attending(torch.tensor([1.0, 0.0])), (3,))
+    torch.testing.assert_close(found.vector, torch.tensor([1.0, 0.0, -2.0]) / 5**0.5)
+
+
+def test_stream_attention_equals_released_descriptors() -> None:
+    with np.load(FOLDER / "spectral.npz") as data:
+        case = {key: data[f"pooled__{key}"] for key in ("rgb", "flow", "offsets")}
+        attention = {key: data[f"pooled__attention_{key}"] for key in ("rgb", "flow")}
+        expected = {key: data[f"pooled__descriptor_{key}"] for key in ("mean", "attention")}
+    features = torch.tensor(np.concatenate([case["rgb"], case["flow"]], axis=1))
+    widths = case["rgb"].shape[1], case["flow"].shape[1]
+    for number, (start, end) in enumerate(pairwise(case["offsets"])):
+        output = fused(
+            *(torch.tensor(attention[key][start:end]) for key in ("rgb", "flow")), widths=widths
+        )
+        for name, given in (("mean", None), ("attention", output)):
+            found = StreamAttention().describe(features[start:end], given, widths).vector
+            np.testing.assert_allclose(found, expected[name][number], rtol=1e-9, atol=1e-12)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from utal.errors import ConfigError, DataError
+from utal.localizers.fusion import streams_of
 from utal.records import Output, View
 
 
@@ -211,6 +212,37 @@ class AttendedSnippets:
             features = features[top_snippets(_attention(output, len(features)), self.ratio)]
         vector = _view(features.mean(dim=0), l2=self.l2).vector
         return View(vector, snippets=features.detach())
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAttention:
+    """Mean of each stream's raw features, weighted by attention, in unit length; side by side.
+
+    A stream counts as its own network of a `LateFusion` attends to it, else as the only network
+    does. Where nothing is attended to, and in the first round, every snippet counts alike.
+
+    Source: TCAM Eq. 2 and Sec. 3.3.
+    """
+
+    def describe(
+        self,
+        features: Float[Tensor, "time channel"],
+        output: Output | None,
+        streams: tuple[int, ...],
+    ) -> View:
+        """One video's descriptor, of the features' width; its length is the root of the streams."""
+        parts = features.split(streams, dim=1)
+        if output is None:
+            return View(torch.cat([unit_length(part.mean(dim=0)) for part in parts]).detach())
+        outputs = streams_of(output)
+        if len(outputs) == 1:
+            outputs = outputs * len(parts)
+        pooled = []
+        for part, each in zip(parts, outputs, strict=True):
+            attention = _attention(each, len(part))
+            weights = attention.where(attention.sum() > 0, 1.0).to(part.dtype)
+            pooled.append(unit_length(attended_mean(part, weights)))
+        return View(torch.cat(pooled).detach())
 
 
 def _check_ratio(ratio: int) -> None:
