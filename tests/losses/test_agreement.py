@@ -101,13 +101,24 @@ def test_disagreement() -> None:
     assert agreement.mean_disagreement(both[:, :, :1], mask).item() == 0
 
 
+def contrast(
+    embedding: torch.Tensor,
+    actionness: torch.Tensor,
+    votes: torch.Tensor,
+    mask: torch.Tensor,
+    *,
+    ratio: int,
+    temperature: float,
+) -> torch.Tensor:
+    sets = agreement.consistency_sets(actionness, votes, mask, ratio=ratio)
+    return agreement.consistency_contrast(embedding, sets, temperature=temperature)
+
+
 @pytest.mark.parametrize("ratio", [3, 20])
 def test_contrast_is_the_loop(ratio: int) -> None:
     embedding, actionness, votes, mask = judged()
     votes[1] = votes[1].clamp(min=1)  # a video without sure background
-    found = agreement.consistency_contrast(
-        embedding, actionness, votes, mask, ratio=ratio, temperature=0.1
-    )
+    found = contrast(embedding, actionness, votes, mask, ratio=ratio, temperature=0.1)
     for video, length in enumerate(LENGTHS):
         expected = reference.consistency_contrast(
             embedding[video, :length].numpy(),
@@ -126,9 +137,7 @@ def test_contrast_by_hand() -> None:
     actionness = torch.tensor([[0.9, 0.7, 0.3, 0.1]])
     votes = torch.tensor([[2, 1, 1, 0]])
     mask = torch.ones(1, 4, dtype=torch.bool)
-    found = agreement.consistency_contrast(
-        embedding, actionness, votes, mask, ratio=4, temperature=0.5
-    )
+    found = contrast(embedding, actionness, votes, mask, ratio=4, temperature=0.5)
     assert found.item() == pytest.approx(4 * math.log(1 + math.exp(-2)))
 
 
@@ -136,9 +145,7 @@ def test_contrast_moves_what_is_chosen_and_not_the_choice() -> None:
     embedding, actionness, votes, mask = judged()
     embedding.requires_grad_()
     actionness.requires_grad_()
-    agreement.consistency_contrast(
-        embedding, actionness, votes, mask, ratio=10, temperature=0.1
-    ).sum().backward()
+    contrast(embedding, actionness, votes, mask, ratio=10, temperature=0.1).sum().backward()
     assert actionness.grad is None
     moved = embedding.grad.abs().sum(dim=2) > 0
     assert not (moved & ~mask).any()
@@ -150,9 +157,9 @@ def test_contrast_moves_what_is_chosen_and_not_the_choice() -> None:
 def test_size_and_order_in_time_do_not_matter() -> None:
     embedding, actionness, votes, mask = (each[:1] for each in judged())
     settings = {"ratio": 10, "temperature": 0.1}
-    found = agreement.consistency_contrast(embedding, actionness, votes, mask, **settings)
+    found = contrast(embedding, actionness, votes, mask, **settings)
     other = torch.tensor(np.random.default_rng(0).permutation(40))
-    shuffled = agreement.consistency_contrast(
+    shuffled = contrast(
         7 * embedding[:, other], 5 * actionness[:, other] - 2, votes[:, other], mask, **settings
     )
     # The mean of a set depends on the size of its members, all of which grow alike.
@@ -173,8 +180,6 @@ def test_gradients() -> None:
         lambda a, b: agreement.squared_disagreement(a, b, mask), (probability, second)
     )
     assert torch.autograd.gradcheck(
-        lambda e: agreement.consistency_contrast(
-            e, probability.detach(), votes, mask, ratio=4, temperature=0.5
-        ),
+        lambda e: contrast(e, probability.detach(), votes, mask, ratio=4, temperature=0.5),
         (embedding,),
     )

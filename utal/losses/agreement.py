@@ -1,12 +1,14 @@
 """Losses by which several judgements of one snippet come to agree, and use where they do not."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from utal.localizers.pooling import masked_mean
 from utal.losses.contrastive import snippet_contrast
-from utal.losses.mining import gathered, kept_of
+from utal.losses.mining import kept_of
 
 TINY = 1e-7  # of the released code; a power below 1 has an infinite slope at 0
 
@@ -80,68 +82,77 @@ def mean_disagreement(
     return torch.stack(pairs).mean(dim=0) if pairs else torch.zeros_like(judgements[:, 0, 0])
 
 
-def consistency_contrast(
-    embedding: Float[Tensor, "batch time width"],
+@dataclass(frozen=True, eq=False, slots=True)
+class ConsistencySets:
+    """Snippets of every video in four sets: likely action and background, sure ones of both.
+
+    Attributes:
+        index: of the snippets, strongest first.
+        kept: false where a set has no snippet left.
+    """
+
+    index: Int64[Tensor, "four batch count"]
+    kept: Bool[Tensor, "four batch count"]
+
+
+@torch.no_grad()
+def consistency_sets(
     actionness: Float[Tensor, "batch time"],
     votes: Int64[Tensor, "batch time"],
     mask: Bool[Tensor, "batch time"],
     *,
     ratio: int,
-    temperature: float,
+) -> ConsistencySets:
+    """Of n snippets at most max(1, n // ratio) for each set.
+
+    The most and the least actionness among the snippets with one vote are likely action and
+    background. The most among those with two votes, and the least among those with none, are sure.
+
+    Args:
+        actionness: of any size; only its order matters.
+        votes: how many of two branches call a snippet action.
+        mask: true where a snippet exists.
+        ratio: 20 in the released code.
+
+    Source: AICL, "consistent and inconsistent segments". The released code fills sets that are too
+    small with arbitrary snippets.
+    """
+    count = max(1, mask.shape[1] // ratio)
+    signed = torch.stack([actionness, -actionness, actionness, -actionness])
+    region = torch.stack([votes == 1, votes == 1, votes == 2, votes == 0]) & mask
+    ranked = signed.masked_fill(~region, -torch.inf)
+    index = ranked.sort(dim=2, descending=True, stable=True).indices[:, :, :count]
+    return ConsistencySets(index, region.gather(2, index) & kept_of(mask, ratio, count))
+
+
+def consistency_contrast(
+    embedding: Float[Tensor, "batch time width"], sets: ConsistencySets, *, temperature: float
 ) -> Float[Tensor, " batch"]:
     """Snippets that two branches judge differently towards those that they judge alike.
 
-    Of a video of n snippets four sets of at most max(1, n // ratio) are taken: the most and the
-    least actionness among those with one vote, and the most among those with two (sure action) and
-    the least among those with none (sure background). The means of likely and sure action are drawn
-    together and pushed from sure background, snippet by snippet; and the reverse.
+    The means of likely and sure action are drawn together, each, and pushed from the snippets that
+    are surely background; and the reverse.
 
     Args:
         embedding: what is drawn and pushed.
-        actionness: of any size; only its order matters, and it carries no gradient.
-        votes: how many of two branches call a snippet action.
-        mask: true where a snippet exists.
-        ratio: see above.
-        temperature: of the contrasts.
+        sets: which snippets, see `consistency_sets`.
+        temperature: of the contrasts, 0.1 in the released code.
 
     Returns:
-        Per video the sum of four contrasts; those that lack one of their sets are 0.
+        Per video the sum of four contrasts; 0 for those that lack what is to be drawn together.
 
-    Source: AICL Sec. "Actionness Inconsistency-guided Contrastive Learning"; T = 0.1 and ratio 20
-    in the released code, which fills sets that are too small with arbitrary snippets.
+    Source: AICL, contrastive loss.
     """
-    count = max(1, mask.shape[1] // ratio)
-    kept_ranks = kept_of(mask, ratio, count)
-
-    def chosen(
-        score: Float[Tensor, "batch time"], number: int
-    ) -> tuple[Float[Tensor, "batch count width"], Bool[Tensor, "batch count"]]:
-        region = (votes == number) & mask
-        ranked = score.detach().masked_fill(~region, -torch.inf)
-        index = ranked.sort(dim=1, descending=True, stable=True).indices[:, :count]
-        return gathered(embedding, index), region.gather(1, index) & kept_ranks
-
-    sure_action, sure_background = chosen(actionness, 2), chosen(-actionness, 0)
-    likely_action, likely_background = chosen(actionness, 1), chosen(-actionness, 1)
-    return (
-        _towards(likely_action, sure_action, sure_background, temperature)
-        + _towards(likely_background, sure_background, sure_action, temperature)
-        + _towards(sure_action, likely_action, sure_background, temperature)
-        + _towards(sure_background, likely_background, sure_action, temperature)
-    )
-
-
-_Set = tuple[Float[Tensor, "batch count width"], Bool[Tensor, "batch count"]]
-
-
-def _towards(query: _Set, positive: _Set, negatives: _Set, temperature: float) -> Tensor:
-    """The contrast of the means of two sets against a third; 0 where one of the two is empty."""
-    loss = snippet_contrast(
-        _mean(query), _mean(positive), negatives[0], temperature=temperature, kept=negatives[1]
-    )
-    return loss * query[1].any(dim=1) * positive[1].any(dim=1)
-
-
-def _mean(snippets: _Set) -> Tensor:
-    embedding, kept = snippets
-    return (embedding * kept[:, :, None]).sum(dim=1) / kept.sum(dim=1, keepdim=True).clamp(min=1)
+    snippets = torch.take_along_dim(embedding[None], sets.index[..., None], dim=2)
+    number = sets.kept.sum(dim=2, keepdim=True)
+    means = (snippets * sets.kept[..., None]).sum(dim=2) / number.clamp(min=1)
+    counterpart, opposite = [2, 3, 0, 1], [3, 2, 3, 2]
+    losses = snippet_contrast(
+        means.flatten(0, 1),
+        means[counterpart].flatten(0, 1),
+        snippets[opposite].flatten(0, 1),
+        temperature=temperature,
+        kept=sets.kept[opposite].flatten(0, 1),
+    ).unflatten(0, means.shape[:2])
+    is_there = number[:, :, 0] > 0
+    return torch.sum(losses * is_there * is_there[counterpart], dim=0)
