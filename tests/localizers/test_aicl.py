@@ -135,6 +135,13 @@ def test_votes_survive_a_saturated_sigmoid() -> None:
     assert (output.votes == 0).any()
 
 
+def test_undecided() -> None:
+    features, mask = inputs()
+    assert built(Aicl(width=6))(features, mask).actionness[mask].std() > 0
+    undecided = built(Aicl(width=6, undecided=True))(features, mask)
+    assert undecided.actionness[mask].unique().tolist() == [0.5]
+
+
 def test_the_descriptor_pools_consistent_action_only() -> None:
     features, mask = inputs()
     features, mask = features[:1], mask[:1]

@@ -1,5 +1,7 @@
 """The CASE network: its published size, the plain formulas in both modes, and padding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -122,6 +124,13 @@ def test_what_is_remembered_is_saved() -> None:
     assert not torch.equal(network.foreground, other.foreground)
     other.load_state_dict(network.state_dict())
     assert torch.equal(network.foreground, other.foreground)
+
+
+def test_undecided() -> None:
+    features, mask = inputs()
+    assert built()(features, mask).scores.attention[mask].std() > 0
+    undecided = replace(SMALL, undecided=True).build(STREAMS, 3).double()(features, mask)
+    assert undecided.scores.attention[mask].unique().tolist() == [0.5]
 
 
 def test_prototypes_keep_their_length_in_training() -> None:

@@ -43,6 +43,7 @@ class Aicl:
         kernel: of every embedding's convolution, odd.
         top_ratio: T // top_ratio snippets speak for a cluster.
         median_is_action: whether a snippet exactly at the median of its video counts as action.
+        undecided: start with an actionness of one half everywhere, instead of at random.
 
     Source: AICL (AAAI 2023) and its released code; FEEL's copy of it for ActivityNet has
     `top_ratio` 2 and `median_is_action`.
@@ -52,6 +53,7 @@ class Aicl:
     kernel: int = 3
     top_ratio: int = 8
     median_is_action: bool = False
+    undecided: bool = False
 
     def __post_init__(self) -> None:
         if self.kernel % 2 != 1:
@@ -116,6 +118,9 @@ class AiclNetwork(nn.Module):
         self.classify = nn.Conv1d(settings.width, num_clusters, 1)
         self.embed_streams = nn.ModuleList(embedding_of(channels) for channels in streams)
         self.rate_streams = nn.ModuleList(nn.Conv1d(settings.width, 1, 1) for _ in streams)
+        if settings.undecided:
+            for parameter in self.rate_streams.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(
         self, features: Float[Tensor, "batch time channel"], mask: Bool[Tensor, "batch time"]

@@ -60,6 +60,7 @@ class Case:
         num_snippet_clusters: how many clusters of snippets.
         temperature: what cosines are multiplied by before a softmax.
         top_ratio: T // top_ratio snippets speak for a cluster of videos.
+        undecided: start with an attention of one half everywhere, instead of at random.
 
     Source: CASE (ICCV 2023) and its released code.
     """
@@ -68,6 +69,7 @@ class Case:
     num_snippet_clusters: int = 16
     temperature: float = 10.0
     top_ratio: int = 8
+    undecided: bool = False
 
     def __post_init__(self) -> None:
         for name in ("width", "num_snippet_clusters", "top_ratio"):
@@ -101,6 +103,9 @@ class CaseStream(nn.Module):
         )
         self.embed = nn.Sequential(nn.Linear(channels, settings.width), nn.ReLU())
         self.attend = nn.Linear(settings.width, 1)
+        if settings.undecided:
+            nn.init.zeros_(self.attend.weight)
+            nn.init.zeros_(self.attend.bias)
         self.prototypes = nn.Linear(settings.width, settings.num_snippet_clusters, bias=False)
 
     def forward(
