@@ -46,7 +46,8 @@ def generalised_cross_entropy(
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    return float(one @ other / math.sqrt(one @ one) / math.sqrt(other @ other))
+    length = math.sqrt(one @ one) * math.sqrt(other @ other)
+    return float(one @ other / length) if length else 0.0
 
 
 def contrast(
@@ -88,3 +89,48 @@ def consistency_contrast(
                 temperature,
             )
     return total
+
+
+def sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
+
+
+def terms(
+    logits: np.ndarray,
+    actionness: np.ndarray,
+    embeddings: Sequence[np.ndarray],
+    labels: Sequence[int],
+    *,
+    top_ratio: int,
+    ratio: int,
+) -> dict[str, float]:
+    """The released weights on one video: [time, cluster], [time, stream], [time, width] each."""
+    times, clusters = range(len(logits)), range(logits.shape[1])
+    streams = range(actionness.shape[1])
+    exponentials = np.exp(logits)
+    fused = np.zeros(logits.shape)
+    for time in times:
+        for cluster in clusters:
+            share = exponentials[time, cluster] / exponentials[time].sum()
+            fused[time, cluster] = (share + actionness[time].sum()) / (1 + len(streams))
+    members = top_members(fused, top_ratio)
+    pooled = [float(logits[members[:, cluster], cluster].mean()) for cluster in clusters]
+    total = sum(math.exp(value) for value in pooled)
+    is_action = [any(members[time, cluster] for cluster in labels) for time in times]
+    sums = [float(logits[time].sum()) for time in times]
+    means = [float(actionness[time].mean()) for time in times]
+    judged = votes(sums, means, median_is_action=False)
+    return {
+        "classification": -sum(math.log(math.exp(pooled[c]) / total) for c in labels) / len(labels),
+        "actionness": sum(
+            generalised_cross_entropy(actionness[:, stream].tolist(), is_action, 0.7)
+            for stream in streams
+        ),
+        "streams": 5 * float(np.mean((actionness[:, 0] - actionness[:, 1]) ** 2)),
+        "branches": 0.1 * float(np.mean([(sigmoid(sums[t]) - means[t]) ** 2 for t in times])),
+        "contrast": 0.01
+        * sum(
+            consistency_contrast(embedding, sums, judged, ratio=ratio, temperature=0.1)
+            for embedding in embeddings
+        ),
+    }
