@@ -27,6 +27,8 @@ from utal.grouping.boundary import BoundaryEmbedding
 from utal.grouping.one_stream import DescribeStream
 from utal.grouping.snippet_votes import SnippetVotes
 from utal.grouping.spectral import Spectral
+from utal.localizers.aicl import Aicl
+from utal.localizers.case import Case
 from utal.localizers.cola import Cola
 from utal.localizers.fusion import LateFusion
 from utal.localizers.one_stream import OneStream
@@ -41,6 +43,8 @@ from utal.method import (
     Selector,
 )
 from utal.methods.action_positives import SeparateActionPositives
+from utal.methods.aicl import ClassifyAndAgree
+from utal.methods.case import ClassifyAndCluster
 from utal.methods.catalogue import METHODS
 from utal.methods.cola import ClassifyAndContrast
 from utal.methods.per_stream import PerStream
@@ -53,9 +57,13 @@ from utal.sampling import (
 
 PARTS: tuple[type, ...] = (
     Cola,
+    Aicl,
+    Case,
     LateFusion,
     OneStream,
     ClassifyAndContrast,
+    ClassifyAndAgree,
+    ClassifyAndCluster,
     SeparateActionPositives,
     PerStream,
     describing.AttentionRaw,

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from utal.method import Method
-from utal.methods import apsl, cola, feel
+from utal.methods import aicl, apsl, case, cola, feel
 from utal.methods.presets import Preset
 
 PAPERS: dict[str, Mapping[str, Preset]] = {
     "feel": feel.PRESETS,
     "cola": cola.PRESETS,
     "apsl": apsl.PRESETS,
+    "aicl": aicl.PRESETS,
+    "case": case.PRESETS,
 }
 """Presets of each paper by the first part of their names."""
 
@@ -28,5 +30,7 @@ EQUATIONS: dict[str, Mapping[str, Any]] = {
     "feel": feel.EQUATIONS,
     "cola": cola.EQUATIONS,
     "apsl": apsl.EQUATIONS,
+    "aicl": aicl.EQUATIONS,
+    "case": case.EQUATIONS,
 }
 """Tables of equations by the first part of a method's name."""
