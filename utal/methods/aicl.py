@@ -121,10 +121,8 @@ class ClassifyAndAgreeLoss(nn.Module):
             "branches": settings.branch_weight * branches,
             "contrast": settings.contrast_weight * self.contrast(output, summed, batch),
         }
-        return {
-            name: classification.weighted_mean(values, batch.weights)
-            for name, values in terms.items()
-        }
+        weights = batch.weights
+        return {name: classification.weighted_mean(term, weights) for name, term in terms.items()}
 
     def class_agnostic(self, output: AiclOutput, batch: Batch) -> Tensor:
         """Every stream learns which snippets speak for a cluster of the video."""
