@@ -29,6 +29,7 @@ from utal.grouping.snippet_votes import SnippetVotes
 from utal.grouping.spectral import Spectral
 from utal.localizers.aicl import Aicl
 from utal.localizers.case import Case
+from utal.localizers.co_attention import CoAttention, ConvCoAttention, ReleasedCoAttention
 from utal.localizers.cola import Cola
 from utal.localizers.fusion import LateFusion
 from utal.localizers.one_stream import OneStream
@@ -46,6 +47,7 @@ from utal.methods.action_positives import SeparateActionPositives
 from utal.methods.aicl import ClassifyAndAgree
 from utal.methods.case import ClassifyAndCluster
 from utal.methods.catalogue import METHODS
+from utal.methods.co_attention import CoAttentionObjective
 from utal.methods.cola import ClassifyAndContrast
 from utal.methods.per_stream import PerStream
 from utal.sampling import (
@@ -59,17 +61,22 @@ PARTS: tuple[type, ...] = (
     Cola,
     Aicl,
     Case,
+    CoAttention,
+    ConvCoAttention,
+    ReleasedCoAttention,
     LateFusion,
     OneStream,
     ClassifyAndContrast,
     ClassifyAndAgree,
     ClassifyAndCluster,
     SeparateActionPositives,
+    CoAttentionObjective,
     PerStream,
     describing.AttentionRaw,
     describing.TopEmbedding,
     describing.TopRaw,
     describing.AttendedSnippets,
+    describing.StreamAttention,
     BoundaryEmbedding,
     DescribeStream,
     clustering.KMeans,

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from utal.method import Method
-from utal.methods import aicl, apsl, case, cola, feel
+from utal.methods import aicl, apsl, case, cola, feel, tcam
 from utal.methods.presets import Preset
 
 PAPERS: dict[str, Mapping[str, Preset]] = {
     "feel": feel.PRESETS,
     "cola": cola.PRESETS,
     "apsl": apsl.PRESETS,
+    "tcam": tcam.PRESETS,
     "aicl": aicl.PRESETS,
     "case": case.PRESETS,
 }
@@ -30,6 +31,7 @@ EQUATIONS: dict[str, Mapping[str, Any]] = {
     "feel": feel.EQUATIONS,
     "cola": cola.EQUATIONS,
     "apsl": apsl.EQUATIONS,
+    "tcam": tcam.EQUATIONS,
     "aicl": aicl.EQUATIONS,
     "case": case.EQUATIONS,
 }
