@@ -20,17 +20,20 @@ def sized(method: Method, corpus: Corpus) -> Method:
 
     num_snippets: nine tenths of the videos are seen whole, at least 8 and at most 750 snippets.
     batch_size: a sixteenth of the videos, at least 16 (or all there are) and at most 128.
-    steps: 200 passes over the videos, at least 200 and at most 20,000 steps.
+    steps: 200 passes over the videos, at least 200 and at most 20,000 steps; the rounds of a
+        network that is trained on share them, at least 100 each.
     """
     lengths = [video.num_snippets for video in corpus.videos]
     num_snippets = int(np.clip(np.quantile(lengths, 0.9, method="higher"), 8, MAX_SNIPPETS))
     plan = method.training
     batch_size = plan.batch_size or min(len(corpus), int(np.clip(len(corpus) // 16, 16, 128)))
-    steps = plan.steps or int(np.clip(EPOCHS * len(corpus) // batch_size, 200, 20_000))
+    steps = int(np.clip(EPOCHS * len(corpus) // batch_size, 200, 20_000))
+    if not plan.restart:
+        steps = max(100, steps // method.num_rounds)
     training = replace(
         plan,
         batch_size=batch_size,
-        steps=steps,
+        steps=plan.steps or steps,
         snippets=replace(plan.snippets, num_snippets=plan.snippets.num_snippets or num_snippets),
     )
     return replace(
