@@ -83,7 +83,7 @@ def test_dcc_probabilities(name: str) -> None:
     )
     np.testing.assert_allclose(output.probability_base, case["prob_base"], rtol=1e-9)
     np.testing.assert_allclose(output.probability_suppressed, case["prob_foreground"], rtol=1e-9)
-    assert torch.equal(output.scores.cas, cas[:, :, :-1])
+    torch.testing.assert_close(output.scores.cas, torch.softmax(cas, 2)[:, :, :-1])
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_where_the_foreground_weights_act(inputs: tuple[torch.Tensor, torch.Tens
     torch.testing.assert_close(
         output.cas_suppressed, output.foreground[..., None] * output.cas_base
     )
-    assert torch.equal(output.scores.cas, output.cas_base[:, :, :-1])
+    torch.testing.assert_close(output.scores.cas, torch.softmax(output.cas_base, 2)[:, :, :-1])
     own = BasNet(width=5).build((6,), 3).eval()
     own.load_state_dict(dcc.state_dict())
     released = own(features, mask)
@@ -118,7 +118,10 @@ def test_padding_is_nothing(
     """The foreground weight of a padded snippet is 0, whatever the biases."""
     features, mask = inputs
     torch.manual_seed(0)
-    network = BasNet(width=5, suppress_features=suppress_features).build((6,), 3).eval()
+    settings = BasNet(
+        width=5, suppress_features=suppress_features, localise_base=not suppress_features
+    )
+    network = settings.build((6,), 3).eval()
     alone = network(features, mask)
     padded = network(
         torch.nn.functional.pad(features, (0, 0, 0, 9)), torch.nn.functional.pad(mask, (0, 9))
@@ -126,6 +129,7 @@ def test_padding_is_nothing(
     for name in ("cas_base", "cas_suppressed", "foreground"):
         torch.testing.assert_close(getattr(padded, name)[:, :24], getattr(alone, name))
         assert not getattr(padded, name)[:, 24:].any()
+    assert not padded.scores.cas[:, 24:].any()
     for name in ("probability_base", "probability_suppressed"):
         torch.testing.assert_close(getattr(padded, name), getattr(alone, name))
 

@@ -48,8 +48,9 @@ class BasNet:
         top_ratio: a video's score is the mean of the top T // top_ratio activations.
         suppress_features: the suppressed branch sees the features times their foreground weights;
             else its activations are the base branch's times those weights, as in DCC.
-        localise_base: segments are cut from the base branch's activations, as in DCC; else from the
-            suppressed branch's.
+        localise_base: segments are cut from the softmax of the base branch's activations, as in
+            DCC, whose thresholds lie in [0, 0.9]; else from the suppressed branch's activations.
+            (A cluster that wins may yet have negative activations everywhere.)
 
     Source: BaS-Net (Lee et al., AAAI 2020) Sec. 3 and the released code; DCC Sec. 3.1 and 3.3.
     """
@@ -140,9 +141,12 @@ def background_output(
     """
     base = top_mean(cas_base, mask, top_ratio)
     suppressed = top_mean(cas_suppressed, mask, top_ratio)
+    localised = cas_suppressed
+    if localise_base:
+        localised = torch.softmax(cas_base, dim=2) * mask[:, :, None]
     scores = Scores(
         embedding=embedding,
-        cas=(cas_base if localise_base else cas_suppressed)[:, :, :-1],
+        cas=localised[:, :, :-1],
         attention=foreground,
         probability=torch.softmax(suppressed[:, :-1], dim=1),
     )
