@@ -28,11 +28,13 @@ from utal.grouping.one_stream import DescribeStream
 from utal.grouping.snippet_votes import SnippetVotes
 from utal.grouping.spectral import Spectral
 from utal.localizers.aicl import Aicl
+from utal.localizers.basnet import BasNet
 from utal.localizers.case import Case
 from utal.localizers.co_attention import CoAttention, ConvCoAttention, ReleasedCoAttention
 from utal.localizers.cola import Cola
 from utal.localizers.fusion import LateFusion
 from utal.localizers.one_stream import OneStream
+from utal.localizers.stpn import Stpn
 from utal.method import (
     Clusterer,
     Decoder,
@@ -45,11 +47,14 @@ from utal.method import (
 )
 from utal.methods.action_positives import SeparateActionPositives
 from utal.methods.aicl import ClassifyAndAgree
+from utal.methods.basnet import SuppressBackground
 from utal.methods.case import ClassifyAndCluster
 from utal.methods.catalogue import METHODS
 from utal.methods.co_attention import CoAttentionObjective
 from utal.methods.cola import ClassifyAndContrast
+from utal.methods.denoised_contrast import DenoisedContrast
 from utal.methods.per_stream import PerStream
+from utal.methods.stpn import AttendSparsely
 from utal.sampling import (
     AllOrUniform,
     RandomSnippets,
@@ -66,9 +71,14 @@ PARTS: tuple[type, ...] = (
     ReleasedCoAttention,
     LateFusion,
     OneStream,
+    BasNet,
+    Stpn,
     ClassifyAndContrast,
     ClassifyAndAgree,
     ClassifyAndCluster,
+    SuppressBackground,
+    AttendSparsely,
+    DenoisedContrast,
     SeparateActionPositives,
     CoAttentionObjective,
     PerStream,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from utal.method import Method
-from utal.methods import aicl, apsl, case, cola, feel, tcam
+from utal.methods import aicl, apsl, basnet, case, cola, dcc, feel, stpn, tcam
 from utal.methods.presets import Preset
 
 PAPERS: dict[str, Mapping[str, Preset]] = {
@@ -12,6 +12,9 @@ PAPERS: dict[str, Mapping[str, Preset]] = {
     "cola": cola.PRESETS,
     "apsl": apsl.PRESETS,
     "tcam": tcam.PRESETS,
+    "basnet": basnet.PRESETS,
+    "stpn": stpn.PRESETS,
+    "dcc": dcc.PRESETS,
     "aicl": aicl.PRESETS,
     "case": case.PRESETS,
 }
@@ -32,6 +35,9 @@ EQUATIONS: dict[str, Mapping[str, Any]] = {
     "cola": cola.EQUATIONS,
     "apsl": apsl.EQUATIONS,
     "tcam": tcam.EQUATIONS,
+    "basnet": basnet.EQUATIONS,
+    "stpn": stpn.EQUATIONS,
+    "dcc": dcc.EQUATIONS,
     "aicl": aicl.EQUATIONS,
     "case": case.EQUATIONS,
 }
