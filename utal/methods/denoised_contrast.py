@@ -1,6 +1,7 @@
 """DCC's objective: another localizer's own, and the contrast of denoised regions."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -104,11 +105,7 @@ class DenoisedContrastLoss(nn.Module):
         # In a tuple, so that it is no part of this module: never trained, nor in training mode.
         self.teachers: tuple[nn.Module, ...] = () if teacher is None else (teacher,)
         if teacher is not None:
-            # Its input's width shows in the first batch.
-            hidden = nn.LazyLinear(settings.width)
-            self.project = nn.Sequential(
-                hidden, nn.ReLU(), nn.Linear(settings.width, settings.width)
-            )
+            self.project = projection(settings.width)
             num_vectors = 1 if settings.num_regions == 1 else settings.num_regions + 1
             self.memory = RegionMemory(labels, num_vectors, settings.width)
 
@@ -159,6 +156,17 @@ class DenoisedContrastLoss(nn.Module):
         groups = regions.snippet_groups(embedding, batch.mask, num_groups=num_groups)
         trust = regions.label_confidence(labels, groups, batch.mask, num_groups=num_groups)
         return weights * trust.repeat_interleave(2, dim=2)
+
+
+def projection(width: int) -> nn.Module:
+    """Two linear layers with a ReLU between; the width of its input shows in the first batch.
+
+    Source: DCC Sec. 3.2 and 4.2.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Lazy modules")  # older releases call them new
+        first = nn.LazyLinear(width)
+    return nn.Sequential(first, nn.ReLU(), nn.Linear(width, width))
 
 
 def activation_of(output: Output) -> Float[Tensor, "batch time column"]:
