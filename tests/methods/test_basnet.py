@@ -153,10 +153,38 @@ def test_localizers_that_lack_what_is_read_are_named() -> None:
                 objective.check(localizer)
     with pytest.raises(ConfigError, match="max_divisor must be at least 1"):
         SuppressBackground(max_divisor=0)
+    with pytest.raises(ConfigError, match="max_divisor must be at least 1"):
+        AttendSparsely(max_divisor=0)
     with pytest.raises(ConfigError, match="foreground_weight must not be negative"):
         SuppressBackground(foreground_weight=-1.0)
     with pytest.raises(ConfigError, match="sparsity_weight must not be negative"):
         AttendSparsely(-1.0)
+
+
+@pytest.mark.parametrize("clusters", [3, 20, 100])
+def test_divisor_of_the_mean(clusters: int) -> None:
+    """Losses of what knows nothing are those of a mean up to the papers' 20 classes."""
+    targets = torch.eye(clusters)[:2]
+    batch = replace(batch_of(torch.zeros(2, 8, 4), targets), weights=torch.ones(2))
+    found = {}
+    for localizer, objective in (
+        (Stpn(attention_width=1), AttendSparsely()),
+        (BasNet(width=2, foreground_width=1), SuppressBackground()),
+    ):
+        network = localizer.build((4,), clusters)
+        with torch.no_grad():
+            for parameter in network.classify.parameters():
+                parameter.zero_()
+        terms = objective.loss(no_labels(clusters), None)(
+            network(batch.features, batch.mask), batch, 0.0
+        )
+        found[type(localizer)] = terms
+    factor = max(1, clusters / 20)
+    expected = torch.tensor(2.0).log() * factor
+    torch.testing.assert_close(found[Stpn]["classification"], expected)
+    columns = clusters + 1
+    own = -(np.log(1 / columns) + (columns - 1) * np.log(1 - 1 / columns)) / min(columns, 21)
+    assert found[BasNet]["suppressed"].item() == pytest.approx(own, rel=1e-5)
 
 
 def test_presets_are_the_published_settings() -> None:

@@ -10,16 +10,16 @@ from utal.localizers.pooling import masked_mean
 def multi_label_cross_entropy(
     logits: Float[Tensor, "batch cluster"], targets: Float[Tensor, "batch cluster"]
 ) -> Float[Tensor, " batch"]:
-    """Binary cross-entropy of the sigmoid of each logit, mean over the clusters, per video.
+    """Binary cross-entropy of the sigmoid of each logit, summed over the clusters, per video.
 
     Args:
         logits: one for each cluster; clusters do not compete.
         targets: 1 for each cluster of the video.
 
-    Source: classification loss of STPN; mean over classes as in the re-implementation.
+    Source: classification loss of STPN; the re-implementation takes the mean over classes.
     """
     loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return loss.mean(dim=1)
+    return loss.sum(dim=1)
 
 
 def attention_sum(

@@ -20,7 +20,8 @@ Deviations:
 * Steps, batch and weight decay are not given: BaS-Net's, and 5,000 steps in either stage.
 * Inference: A_b is not in the range of its thresholds; its softmax, scaled per cluster, is. Scores
   are the contrast on the whole of it, suppression is at an IoU of 0.6: neither is given.
-* STPN has no background class: background regions are what is not action.
+* STPN has no background class: background regions are what is not action, and the cross-entropies
+  of its clusters are summed as in Eq. 1.
 * Unsupervised use is ours: labels are cluster numbers, and the memory begins anew in each round.
 """
 
@@ -107,20 +108,20 @@ def on_stpn(method: Method, localizer: Stpn) -> Method:
         method,
         localizer=LateFusion(localizer),
         describer=StreamAttention(),
-        objective=PerStream(replace(method.objective, base=AttendSparsely())),
+        objective=PerStream(replace(method.objective, base=AttendSparsely(max_divisor=1))),
     )
 
 
 def adaptive() -> Method:
     """For corpora of any size and any encoder: what THUMOS14 fixes follows the corpus instead.
 
-    Beta stays below 10: beyond, a round of few steps ends with a localizer that only contrasts.
+    Beta stays below 1: beyond, a round of few steps ends with a localizer that only contrasts.
     """
     anchor = basnet.adaptive()
     return replace(
         thumos14(),
         localizer=replace(BASE, width=256),
-        objective=DenoisedContrast(max_weight=10.0),
+        objective=DenoisedContrast(max_weight=1.0),
         clusterer=anchor.clusterer,
         training=replace(anchor.training, gradient_norm=1.0),
         snippets=anchor.snippets,

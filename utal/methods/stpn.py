@@ -11,6 +11,8 @@ Deviations:
 * The paper sums the attended features, the re-implementation and we take their mean over time: a
   sum also encodes how long a video is.
 * The paper's features are of 10 frames per second. Ours are what the corpus has.
+* The mean over classes of the cross-entropy is taken with a divisor of at most 20, THUMOS14's; see
+  `classification.distribution_cross_entropy` for what a larger one does.
 * A cluster's probability is a sigmoid of its own in the paper; `Scores.probability`, which must sum
   to 1, is the softmax of the same logits. Loss and decoder take the sigmoid.
 * `thumos14-dcc` is how we read DCC's much stronger STPN (Table 7, average mAP 33.5), which is not
@@ -45,15 +47,20 @@ class AttendSparsely:
 
     Attributes:
         sparsity_weight: beta, of the L1 norm of the attention.
+        max_divisor: the cross-entropies are summed over clusters and divided by their number, or by
+            this if it is less; 1 is a plain sum, as in DCC.
 
     Source: STPN, total loss and re-implementation.
     """
 
     sparsity_weight: float = 1e-4
+    max_divisor: int = 20
 
     def __post_init__(self) -> None:
         if not self.sparsity_weight >= 0:
             raise ConfigError(f"sparsity_weight must not be negative, got {self.sparsity_weight}")
+        if self.max_divisor < 1:
+            raise ConfigError(f"max_divisor must be at least 1, got {self.max_divisor}")
 
     def check(self, localizer: Localizer) -> None:
         """There must be logits."""
@@ -73,7 +80,8 @@ class AttendSparselyLoss(nn.Module):
 
     def forward(self, output: StpnOutput, batch: Batch, progress: float) -> dict[str, Tensor]:
         """`classification` and `sparsity`."""
-        classified = attention.multi_label_cross_entropy(output.logits, batch.targets)
+        summed = attention.multi_label_cross_entropy(output.logits, batch.targets)
+        classified = summed / min(batch.targets.shape[1], self.settings.max_divisor)
         sparsity = classification.weighted_mean(
             attention.attention_sum(output.scores.attention, batch.mask), batch.weights
         )
