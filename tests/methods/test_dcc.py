@@ -69,7 +69,7 @@ def reference_entries(
         labels = reference.snippet_labels(activation_of(output)[row, :length].detach().numpy())
         for cluster in batch.targets[row].nonzero().flatten().tolist():
             trust = np.ones(length)
-            if settings.num_groups is not None:
+            if settings.num_groups:
                 trust = reference.confidence(labels[:, cluster], groups[row, :length].tolist())
             entries += reference.entries_of(
                 projected[row, :length].detach().numpy(),
@@ -83,8 +83,8 @@ def reference_entries(
 
 
 @pytest.mark.parametrize("name", PARTS)
-@pytest.mark.parametrize("settings", [{}, {"num_groups": None}, {"num_regions": 1}])
-def test_two_steps_of_the_plain_loop(name: str, settings: dict[str, int | None]) -> None:
+@pytest.mark.parametrize("settings", [{}, {"num_groups": 0}, {"num_regions": 1}])
+def test_two_steps_of_the_plain_loop(name: str, settings: dict[str, int]) -> None:
     """The second batch meets the first in the memory; a video of both is there once."""
     network, teacher, loss = built(name, **settings)
     clusters_of = {
@@ -262,7 +262,7 @@ def test_localizers_it_cannot_train_are_named(
     ("settings", "message"),
     [
         ({"num_regions": 0}, "num_regions must be at least 1, got 0"),
-        ({"num_groups": 0}, "num_groups must be at least 1, got 0"),
+        ({"num_groups": -1}, "num_groups must be at least 0, got -1"),
         ({"temperature": 0.0}, "temperature must be positive"),
         ({"max_weight": -1.0}, "max_weight must be positive"),
         ({"across_videos": False}, "set memory=false"),
@@ -285,15 +285,15 @@ def objective_of(name: str) -> DenoisedContrast:
 def test_rows_of_the_tables(base: str) -> None:
     """What each ablation is, in the words of the tables: regions, groups and what is compared."""
     rows = {
-        "without-denoising": (5, None, True, True, True),
+        "without-denoising": (5, 0, True, True, True),
         "groups-3": (5, 3, True, True, True),
         "groups-100": (5, 100, True, True, True),
-        "video-level-background": (1, None, True, True, False),
-        "video-level": (1, None, True, True, True),
-        "regions-3": (3, None, True, True, True),
-        "regions-10": (10, None, True, True, True),
-        "intra-video": (5, None, False, False, True),
-        "mini-batch": (5, None, False, True, True),
+        "video-level-background": (1, 0, True, True, False),
+        "video-level": (1, 0, True, True, True),
+        "regions-3": (3, 0, True, True, True),
+        "regions-10": (10, 0, True, True, True),
+        "intra-video": (5, 0, False, False, True),
+        "mini-batch": (5, 0, False, True, True),
         "utal": (5, 5, True, True, True),
     }
     for name, expected in rows.items():

@@ -153,7 +153,7 @@ VARIANTS = {
     "baseline": Variant(baseline, "Tables 1, 4 and 6, without any contrast"),
     "without-denoising": _contrast(
         "Tables 1 and 3, no denoising; Tables 4 to 6, regions, five of them, and memory",
-        num_groups=None,
+        num_groups=0,
     ),
     **{
         f"groups-{count}": _contrast(f"Table 3, K = {count}", num_groups=count)
@@ -161,21 +161,19 @@ VARIANTS = {
     },
     "video-level-background": _contrast(
         "Table 4, whole videos, action against background only",
-        num_groups=None,
+        num_groups=0,
         num_regions=1,
         across_clusters=False,
     ),
-    "video-level": _contrast(
-        "Table 4, whole videos; Table 5, M = 1", num_groups=None, num_regions=1
-    ),
+    "video-level": _contrast("Table 4, whole videos; Table 5, M = 1", num_groups=0, num_regions=1),
     **{
-        f"regions-{count}": _contrast(f"Table 5, M = {count}", num_groups=None, num_regions=count)
+        f"regions-{count}": _contrast(f"Table 5, M = {count}", num_groups=0, num_regions=count)
         for count in (3, 10)
     },
     "intra-video": _contrast(
-        "Table 6, contrast within a video", num_groups=None, memory=False, across_videos=False
+        "Table 6, contrast within a video", num_groups=0, memory=False, across_videos=False
     ),
-    "mini-batch": _contrast("Table 6, contrast within a batch", num_groups=None, memory=False),
+    "mini-batch": _contrast("Table 6, contrast within a batch", num_groups=0, memory=False),
     "weight-1": _contrast("beta no larger than 1, ours", max_weight=1.0),
     "weight-10": _contrast("beta no larger than 10, ours", max_weight=10.0),
     "utal": Variant(

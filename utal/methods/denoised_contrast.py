@@ -29,8 +29,8 @@ class DenoisedContrast:
     Attributes:
         base: objective of the localizer itself.
         num_regions: M, equal parts that a video's regions are, beside the whole; 1: only the whole.
-        num_groups: K of the K-means that says how far a snippet's pseudo-label is trusted; `None`:
-            all are.
+        num_groups: K of the K-means that says how far a snippet's pseudo-label is trusted; 0: all
+            are.
         temperature: of the contrast.
         width: of the projected features that are contrasted.
         first_weight: of the contrast as a round begins.
@@ -47,7 +47,7 @@ class DenoisedContrast:
 
     base: Objective = SUMMED
     num_regions: int = 5
-    num_groups: int | None = 5
+    num_groups: int = 5
     temperature: float = 0.1
     width: int = 512
     first_weight: float = 0.1
@@ -59,10 +59,9 @@ class DenoisedContrast:
     printed_mean: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_regions", "num_groups", "width"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1, got {value}")
+        for name, least in (("num_regions", 1), ("num_groups", 0), ("width", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}, got {getattr(self, name)}")
         for name in ("temperature", "first_weight", "last_weight", "max_weight"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -150,7 +149,7 @@ class DenoisedContrastLoss(nn.Module):
         labels = torch.take_along_dim(labels, clusters[:, None], dim=2)
         weights = torch.stack([labels, 1 - labels], dim=3).flatten(2)
         num_groups = self.settings.num_groups
-        if num_groups is None:
+        if num_groups == 0:
             return weights
         embedding = F.normalize(taught.scores.embedding, dim=2)
         groups = regions.snippet_groups(embedding, batch.mask, num_groups=num_groups)
