@@ -23,8 +23,11 @@ from utal.decoding.weighted_cam import WeightedCamProposals
 from utal.errors import ConfigError
 from utal.grouping import clustering, describing, refining, selecting
 from utal.grouping.agglomerative import Agglomerative
+from utal.grouping.attended import TopSnippets
 from utal.grouping.boundary import BoundaryEmbedding
+from utal.grouping.contrastive import Halves
 from utal.grouping.one_stream import DescribeStream
+from utal.grouping.posterior import ArgMaxPosterior, WithPosterior
 from utal.grouping.snippet_votes import SnippetVotes
 from utal.grouping.spectral import Spectral
 from utal.localizers.aicl import Aicl
@@ -33,6 +36,7 @@ from utal.localizers.case import Case
 from utal.localizers.co_attention import CoAttention, ConvCoAttention, ReleasedCoAttention
 from utal.localizers.cola import Cola
 from utal.localizers.fusion import LateFusion
+from utal.localizers.headed import WithClusterHead
 from utal.localizers.one_stream import OneStream
 from utal.localizers.stpn import Stpn
 from utal.method import (
@@ -53,6 +57,7 @@ from utal.methods.catalogue import METHODS
 from utal.methods.co_attention import CoAttentionObjective
 from utal.methods.cola import ClassifyAndContrast
 from utal.methods.denoised_contrast import DenoisedContrast
+from utal.methods.hierarchical_contrast import HierarchicalContrast
 from utal.methods.per_stream import PerStream
 from utal.methods.stpn import AttendSparsely
 from utal.sampling import (
@@ -71,6 +76,7 @@ PARTS: tuple[type, ...] = (
     ReleasedCoAttention,
     LateFusion,
     OneStream,
+    WithClusterHead,
     BasNet,
     Stpn,
     ClassifyAndContrast,
@@ -80,6 +86,7 @@ PARTS: tuple[type, ...] = (
     AttendSparsely,
     DenoisedContrast,
     SeparateActionPositives,
+    HierarchicalContrast,
     CoAttentionObjective,
     PerStream,
     describing.AttentionRaw,
@@ -89,8 +96,12 @@ PARTS: tuple[type, ...] = (
     describing.StreamAttention,
     BoundaryEmbedding,
     DescribeStream,
+    TopSnippets,
+    WithPosterior,
     clustering.KMeans,
     Agglomerative,
+    Halves,
+    ArgMaxPosterior,
     SnippetVotes,
     Spectral,
     refining.Keep,

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from utal.method import Method
-from utal.methods import aicl, apsl, basnet, case, cola, dcc, feel, stpn, tcam
+from utal.methods import aicl, apsl, basnet, case, cola, dcc, feel, hc_utal, stpn, tcam
 from utal.methods.presets import Preset
 
 PAPERS: dict[str, Mapping[str, Preset]] = {
     "feel": feel.PRESETS,
     "cola": cola.PRESETS,
     "apsl": apsl.PRESETS,
+    "hc_utal": hc_utal.PRESETS,
     "tcam": tcam.PRESETS,
     "basnet": basnet.PRESETS,
     "stpn": stpn.PRESETS,
@@ -34,6 +35,7 @@ EQUATIONS: dict[str, Mapping[str, Any]] = {
     "feel": feel.EQUATIONS,
     "cola": cola.EQUATIONS,
     "apsl": apsl.EQUATIONS,
+    "hc_utal": hc_utal.EQUATIONS,
     "tcam": tcam.EQUATIONS,
     "basnet": basnet.EQUATIONS,
     "stpn": stpn.EQUATIONS,
