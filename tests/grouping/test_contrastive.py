@@ -243,7 +243,11 @@ def test_settings_choose_the_losses() -> None:
     assert losses(form="rows") == pytest.approx(rows)
 
 
-def test_dynamic_weights_begin_after_two_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("batch_size", "window"), [(2, 16), (8, 10)])
+def test_dynamic_weights_begin_after_two_passes(
+    batch_size: int, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of which each has ten steps at least."""
     weights = []
 
     class Watched(contrastive.DynamicWeightAverage):
@@ -253,12 +257,14 @@ def test_dynamic_weights_begin_after_two_passes(monkeypatch: pytest.MonkeyPatch)
             return torch.tensor(weights[-1])
 
     monkeypatch.setattr(contrastive, "DynamicWeightAverage", Watched)
-    found(replace(SMALL, steps=20, batch_size=8), blobs()[0])  # four steps per pass
-    assert weights[:8] == 8 * [[1.0, 1.0]]
-    assert all(each != [1.0, 1.0] and sum(each) == pytest.approx(2) for each in weights[8:])
+    found(replace(SMALL, steps=36, batch_size=batch_size), blobs()[0])
+    early, late = weights[: 2 * window], weights[2 * window :]
+    assert early == len(early) * [[1.0, 1.0]]
+    assert late
+    assert all(each != [1.0, 1.0] and sum(each) == pytest.approx(2) for each in late)
     weights.clear()
-    found(replace(SMALL, steps=20, weighing_temperature=None), blobs()[0])
-    found(replace(SMALL, steps=20, levels="vertical"), blobs()[0])
+    found(replace(SMALL, steps=2, weighing_temperature=None), blobs()[0])
+    found(replace(SMALL, steps=2, levels="vertical"), blobs()[0])
     assert not weights
 
 

@@ -52,7 +52,7 @@ class Halves:
         horizontal_temperature: of the contrast of videos.
         vertical_temperature: of the contrast of clusters.
         weighing_temperature: of the dynamic weights of the two levels; they follow the means over
-            passes. `None`: both weigh 1.
+            passes, or over ten steps where a pass has fewer. `None`: both weigh 1.
 
     Source: HC-UTAL Sec. 3.1.2, Eq. 2-4; numbers of Table 1 and the released code.
     """
@@ -140,7 +140,7 @@ class Halves:
         weighing = None
         if self.levels == "both" and self.weighing_temperature is not None:
             weighing = DynamicWeightAverage(
-                2, window=per_pass, temperature=self.weighing_temperature
+                2, window=max(10, per_pass), temperature=self.weighing_temperature
             )
             weighing.to(videos.device)
         optimiser = torch.optim.Adam(heads.parameters(), lr=self.learning_rate, fused=True)
