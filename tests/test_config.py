@@ -104,12 +104,15 @@ def test_ablations_change_one_thing_each() -> None:
     assert config.method_named("feel/thumos14-without-iis") == replace(base, selector=TakeAll())
 
 
+NUMBERED = {"tcam", "apsl", "feel", "hc_utal", "dcc", "cola"}  # others are cited from their code
+
+
 def test_equations_point_at_code_of_the_package() -> None:
     assert set(catalogue.EQUATIONS) == {name.partition("/")[0] for name in config.METHODS}
-    for table in catalogue.EQUATIONS.values():
+    for paper, table in catalogue.EQUATIONS.items():
         assert len(table) >= 5
         for equation, code in table.items():
-            assert equation.startswith("Eq. ")
+            assert equation.startswith("Eq. ") or paper not in NUMBERED
             assert callable(code)
             assert code.__module__.startswith("utal.")
             assert code.__doc__, equation

@@ -22,7 +22,7 @@ def test_tables_are_as_the_code_has_them(page: Path) -> None:
 def test_every_paper_has_its_table() -> None:
     text = "".join(page.read_text("utf-8") for page in PAGES)
     told = re.findall(r"<!-- equations: (\S+) -->", text)
-    assert sorted(told) == sorted(EQUATIONS)
+    assert sorted(told) == sorted(paper for paper in EQUATIONS if "+" not in paper)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -92,7 +92,6 @@ PARTS: tuple[type, ...] = (
     describing.AttentionRaw,
     describing.TopEmbedding,
     describing.TopRaw,
-    describing.AttendedSnippets,
     describing.StreamAttention,
     BoundaryEmbedding,
     DescribeStream,

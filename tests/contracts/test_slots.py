@@ -12,12 +12,12 @@ from utal.batching import Batching
 from utal.config import PARTS
 from utal.decoding.proposals import OuterInnerProposals
 from utal.errors import ConfigError
-from utal.localizers.cola import Cola
 from utal.localizers.fusion import LateFusion
+from utal.localizers.stpn import Stpn
 from utal.method import Clusterer, Decoder, Describer, Localizer, Objective, Refiner, Selector
 from utal.methods import cola
-from utal.methods.cola import ClassifyAndContrast
 from utal.methods.per_stream import PerStream
+from utal.methods.stpn import AttendSparsely
 from utal.records import Batch, Clustering, PseudoLabels, Scores, Timeline, Video, View
 from utal.sampling import SnippetSampling, TrainingSnippets
 
@@ -27,8 +27,8 @@ STREAMS = (4, 3)
 # Parts without defaults: a decoder's thresholds belong to a data set, a wrapper wraps something.
 EXAMPLES = {
     OuterInnerProposals: cola.thumos14_decoder(),
-    LateFusion: LateFusion(Cola(width=8)),
-    PerStream: PerStream(ClassifyAndContrast()),
+    LateFusion: LateFusion(Stpn()),
+    PerStream: PerStream(AttendSparsely()),
 }
 MADE = {part: EXAMPLES[part] if part in EXAMPLES else part() for part in PARTS}
 
@@ -40,7 +40,12 @@ def of(slot: type) -> list[object]:
 def views(seed: int = 0) -> list[View]:
     generator = torch.Generator().manual_seed(seed)
     centres = 4 * torch.randn(NUM_CLUSTERS, 6, generator=generator)
-    return [View(centres[n % 3] + torch.randn(6, generator=generator)) for n in range(15)]
+    posteriors = torch.eye(NUM_CLUSTERS)
+    found = []
+    for number in range(15):
+        snippets = centres[number % 3] + torch.randn(8, 6, generator=generator)
+        found.append(View(snippets.mean(0), snippets, posteriors[number % 3]))
+    return found
 
 
 def clustering() -> Clustering:
@@ -60,13 +65,13 @@ SLOTS = (Localizer, Objective, Describer, Clusterer, Refiner, Selector, Decoder)
 def test_every_part_has_one_slot() -> None:
     counts = {slot.__name__: len(of(slot)) for slot in SLOTS}
     assert counts == {
-        "Localizer": 2,
-        "Objective": 2,
-        "Describer": 3,
-        "Clusterer": 1,
+        "Localizer": 11,
+        "Objective": 10,
+        "Describer": 8,
+        "Clusterer": 6,
         "Refiner": 2,
         "Selector": 3,
-        "Decoder": 1,
+        "Decoder": 3,
     }
     others = of(SnippetSampling) + of(TrainingSnippets) + of(Batching)
     assert len(others) == 7

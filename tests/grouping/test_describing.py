@@ -12,7 +12,6 @@ from torch import Tensor
 from tests.oracle_data import FOLDER
 from utal.errors import ConfigError, DataError
 from utal.grouping.describing import (
-    AttendedSnippets,
     AttentionRaw,
     StreamAttention,
     TopEmbedding,
@@ -175,26 +174,6 @@ def test_descriptors_stack_in_order():
 def test_descriptors_refuse_what_cannot_be_grouped(vectors, message):
     with pytest.raises(DataError, match=message):
         descriptors([View(torch.tensor(vector)) for vector in vectors])
-
-
-def test_attended_snippets_are_the_most_attended(features):
-    attention = torch.tensor([0.0, 5.0, 1.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 0.0])
-    part = AttendedSnippets(ratio=5, l2=False)
-    view = part.describe(features, scores(attention), (4,))
-    assert view.snippets is not None
-    assert torch.equal(view.snippets, features[[1, 5]])
-    torch.testing.assert_close(view.vector, features[[1, 5]].mean(0))
-    first = part.describe(features, None, (4,))
-    assert first.snippets is not None
-    assert torch.equal(first.snippets, features)
-    everything = AttendedSnippets(ratio=1).describe(features, scores(attention), (4,))
-    assert everything.snippets is not None
-    assert len(everything.snippets) == 10
-
-
-def test_attended_snippets_check_their_ratio():
-    with pytest.raises(ConfigError, match="ratio must be at least 1, got 0"):
-        AttendedSnippets(ratio=0)
 
 
 def attending(attention: Tensor) -> Scores:

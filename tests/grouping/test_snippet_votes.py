@@ -110,7 +110,7 @@ def test_snippets_that_cannot_be_grouped_are_explained(videos, num_clusters, mes
 
 
 def test_a_describer_without_snippets_is_named() -> None:
-    with pytest.raises(ConfigError, match="set describer=AttendedSnippets"):
+    with pytest.raises(ConfigError, match="set describer=TopSnippets"):
         PART.cluster([View(torch.ones(3))], 1, seed=0, device=CPU)
 
 

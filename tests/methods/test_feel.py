@@ -2,8 +2,9 @@
 
 import pytest
 
+from utal.grouping.attended import TopSnippets
 from utal.grouping.clustering import KMeans
-from utal.grouping.describing import AttendedSnippets, AttentionRaw
+from utal.grouping.describing import AttentionRaw
 from utal.grouping.refining import Keep, ReciprocalJaccard
 from utal.grouping.selecting import ConstantSpeed, TakeAll, VariableSpeed
 from utal.grouping.snippet_votes import SnippetVotes
@@ -52,7 +53,7 @@ def test_table_3(data: str, row: str, refiner: object, selector: object, num_rou
 @pytest.mark.parametrize("data", ["thumos14", "activitynet12", ""])
 def test_snippet_wise(data: str) -> None:
     method = built(f"{data}-snippet-wise" if data else "snippet-wise")
-    assert method.describer == AttendedSnippets()
+    assert method.describer == TopSnippets()
     assert method.clusterer == SnippetVotes()
     assert (method.refiner, method.selector) == (Keep(), TakeAll())
 

@@ -24,7 +24,8 @@ class TopSnippets:
             kept; `None`: all are.
         l2: scale the vector to unit length.
 
-    Source: released HC-UTAL code, ratio 5.
+    Source: released HC-UTAL code, ratio 5; FEEL Sec. 4.3, "top-k action-positive snippets", which
+    leaves k open.
     """
 
     ratio: int = 5

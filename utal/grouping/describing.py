@@ -182,39 +182,6 @@ class TopRaw:
 
 
 @dataclass(frozen=True, slots=True)
-class AttendedSnippets:
-    """The raw features of the most attended snippets, one by one; first those of all snippets.
-
-    The vector, for parts that look at nothing else, is their mean.
-
-    Attributes:
-        ratio: one snippet in `ratio` is kept, at least one; 1 keeps all.
-        l2: scale the vector to unit length.
-
-    Source: FEEL Sec. 4.3, "top-k action-positive snippets", which leaves k open; 5 is the ratio of
-    the released code's action snippets.
-    """
-
-    ratio: int = 5
-    l2: bool = True
-
-    def __post_init__(self) -> None:
-        _check_ratio(self.ratio)
-
-    def describe(
-        self,
-        features: Float[Tensor, "time channel"],
-        output: Output | None,
-        streams: tuple[int, ...],
-    ) -> View:
-        """One video's snippets and their mean, of the features' width."""
-        if output is not None:
-            features = features[top_snippets(_attention(output, len(features)), self.ratio)]
-        vector = _view(features.mean(dim=0), l2=self.l2).vector
-        return View(vector, snippets=features.detach())
-
-
-@dataclass(frozen=True, slots=True)
 class StreamAttention:
     """Mean of each stream's raw features, weighted by attention, in unit length; side by side.
 

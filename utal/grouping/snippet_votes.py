@@ -85,7 +85,6 @@ def _pooled(
 def _snippets_of(view: View) -> Float[Tensor, "selected channel"]:
     if view.snippets is None:
         raise ConfigError(
-            "SnippetVotes groups snippets, but the describer gives none; "
-            "set describer=AttendedSnippets"
+            "SnippetVotes groups snippets, but the describer gives none; set describer=TopSnippets"
         )
     return view.snippets

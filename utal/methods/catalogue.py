@@ -4,7 +4,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from utal.method import Method
-from utal.methods import aicl, apsl, basnet, case, cola, dcc, feel, hc_utal, stpn, tcam
+from utal.methods import (
+    aicl,
+    apsl,
+    basnet,
+    case,
+    cola,
+    combinations,
+    dcc,
+    feel,
+    hc_utal,
+    stpn,
+    tcam,
+)
 from utal.methods.presets import Preset
 
 PAPERS: dict[str, Mapping[str, Preset]] = {
@@ -18,6 +30,7 @@ PAPERS: dict[str, Mapping[str, Preset]] = {
     "dcc": dcc.PRESETS,
     "aicl": aicl.PRESETS,
     "case": case.PRESETS,
+    **combinations.COMBINATIONS,
 }
 """Presets of each paper by the first part of their names."""
 
@@ -42,5 +55,6 @@ EQUATIONS: dict[str, Mapping[str, Any]] = {
     "dcc": dcc.EQUATIONS,
     "aicl": aicl.EQUATIONS,
     "case": case.EQUATIONS,
+    **combinations.EQUATIONS,
 }
 """Tables of equations by the first part of a method's name."""

@@ -27,8 +27,9 @@ from dataclasses import replace
 from functools import partial
 
 from utal.grouping import describing, neighbourhoods, refining, selecting
+from utal.grouping.attended import TopSnippets
 from utal.grouping.clustering import KMeans
-from utal.grouping.describing import AttendedSnippets, AttentionRaw, TopEmbedding
+from utal.grouping.describing import AttentionRaw, TopEmbedding
 from utal.grouping.refining import Keep, ReciprocalJaccard
 from utal.grouping.selecting import ConstantSpeed, TakeAll, VariableSpeed
 from utal.grouping.snippet_votes import SnippetVotes
@@ -170,7 +171,7 @@ def cola_utal(base: Method) -> Method:
 
 def snippet_wise(base: Method) -> Method:
     """The baseline that groups snippets, not videos; neither re-ranking nor selection."""
-    return replace(cola_utal(base), describer=AttendedSnippets(), clusterer=SnippetVotes())
+    return replace(cola_utal(base), describer=TopSnippets(), clusterer=SnippetVotes())
 
 
 def in_rounds(base: Method, num_rounds: int) -> Method:
