@@ -8,7 +8,7 @@ import torch
 from sklearn.cluster import AgglomerativeClustering
 
 from utal.errors import ConfigError
-from utal.grouping.clustering import canonical_order, check_enough, distance_to_own_centre
+from utal.grouping.clustering import grouped
 from utal.grouping.describing import descriptors
 from utal.records import Clustering, View
 
@@ -46,13 +46,11 @@ class Agglomerative:
         Raises:
             DataError: fewer (distinct) videos than clusters.
         """
-        points = descriptors(views, centred=self.centred)
-        order = canonical_order(points)
-        check_enough(points[order], num_clusters)
-        labels = np.zeros(len(points), np.int64)
-        if num_clusters > 1:
+
+        def group(points: np.ndarray) -> np.ndarray:
+            if num_clusters == 1:
+                return np.zeros(len(points), np.int64)
             model = AgglomerativeClustering(num_clusters, linkage=self.linkage)
-            labels[order] = model.fit(points[order]).labels_
-        confidence = -distance_to_own_centre(points, labels)
-        # float32 for the same reason as in `KMeans`: what is equal but for rounding stays equal.
-        return Clustering(torch.from_numpy(labels), torch.from_numpy(confidence).float())
+            return np.asarray(model.fit(points).labels_)
+
+        return grouped(descriptors(views, centred=self.centred), num_clusters, group)

@@ -1,8 +1,9 @@
 """Grouping videos by their descriptors with standard clusterers."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -64,15 +65,37 @@ class KMeans:
         Raises:
             DataError: fewer (distinct) videos than clusters.
         """
-        points = descriptors(views, centred=self.centred)
-        order = canonical_order(points)
-        check_enough(points[order], num_clusters)
         model = LloydKMeans(num_clusters, n_init=self.num_starts, random_state=seed % 2**32)
-        labels = np.empty(len(points), np.int64)
-        labels[order] = fitted_labels(model, points[order])
-        confidence = -distance_to_own_centre(points, labels)
-        # float32: distances that are equal but for rounding stay equal, so later picks are stable.
-        return Clustering(torch.from_numpy(labels), torch.from_numpy(confidence).float())
+        return grouped(
+            descriptors(views, centred=self.centred), num_clusters, partial(fitted_labels, model)
+        )
+
+
+def grouped(
+    points: Float[np.ndarray, "video descriptor"],
+    num_clusters: int,
+    group: Callable[[np.ndarray], np.ndarray],
+) -> Clustering:
+    """A grouping that does not depend on the order of the videos.
+
+    Args:
+        points: one row per video.
+        num_clusters: how many groups are asked for.
+        group: gives each of the points, which it sees in `canonical_order`, its label.
+
+    Returns:
+        The labels; the confidence is minus the distance to the mean of the cluster's members.
+
+    Raises:
+        DataError: fewer (distinct) videos than clusters.
+    """
+    order = canonical_order(points)
+    check_enough(points[order], num_clusters)
+    labels = np.empty(len(points), np.int64)
+    labels[order] = group(points[order])
+    confidence = -distance_to_own_centre(points, labels)
+    # float32: distances that are equal but for rounding stay equal, so later picks are stable.
+    return Clustering(torch.from_numpy(labels), torch.from_numpy(confidence).float())
 
 
 def canonical_order(points: Float[np.ndarray, "point descriptor"]) -> Int64[np.ndarray, " point"]:

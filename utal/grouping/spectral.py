@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,12 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import SpectralClustering
 
 from utal.errors import ConfigError
-from utal.grouping.clustering import (
-    canonical_order,
-    check_enough,
-    distance_to_own_centre,
-    fitted_labels,
-)
+from utal.grouping.clustering import fitted_labels, grouped
 from utal.grouping.describing import descriptors
 from utal.records import Clustering, View
 
@@ -74,14 +70,8 @@ class Spectral:
         Raises:
             DataError: fewer (distinct) videos than clusters.
         """
-        points = descriptors(views, centred=self.centred)
-        order = canonical_order(points)
-        check_enough(points[order], num_clusters)
-        labels = np.empty(len(points), np.int64)
-        labels[order] = self._labels(points[order], num_clusters, seed)
-        confidence = -distance_to_own_centre(points, labels)
-        # float32: distances that are equal but for rounding stay equal, so later picks are stable.
-        return Clustering(torch.from_numpy(labels), torch.from_numpy(confidence).float())
+        group = partial(self._labels, num_clusters=num_clusters, seed=seed)
+        return grouped(descriptors(views, centred=self.centred), num_clusters, group)
 
     def _labels(
         self, points: Float[np.ndarray, "video descriptor"], num_clusters: int, seed: int
