@@ -8,6 +8,7 @@ from utal.errors import ConfigError
 from utal.grouping.refining import Keep
 from utal.grouping.selecting import ConstantSpeed, TakeAll
 from utal.methods import catalogue
+from utal.parts import PARTS
 
 
 @pytest.mark.parametrize("name", config.METHODS)
@@ -19,8 +20,8 @@ def test_json_round_trip(name: str) -> None:
 
 
 def test_every_part_can_be_named() -> None:
-    assert len(config.PARTS) == len({part.__name__ for part in config.PARTS})
-    assert len(config.PARTS) >= 14
+    assert len(PARTS) == len({part.__name__ for part in PARTS})
+    assert len(PARTS) >= 14
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,27 @@ def test_equations_point_at_code_of_the_package() -> None:
             assert callable(code)
             assert code.__module__.startswith("utal.")
             assert code.__doc__, equation
+
+
+def test_settings_are_checked_together() -> None:
+    """A localizer and its objective can be exchanged in either order, but not one alone."""
+    settings = ["localizer=Cola", "objective=ClassifyAndContrast", "decoder.anchor=0.25"]
+    decoder = ["decoder.nms_threshold=0.4"]
+    method = config.method_named("dcc")
+    for order in (settings, settings[::-1]):
+        changed = config.with_settings(method, [*order, *decoder])
+        assert type(changed.localizer).__name__ == "Cola"
+        assert changed.decoder.anchor == 0.25
+    with pytest.raises(ConfigError, match="SuppressBackground reads"):
+        config.with_settings(method, ["localizer=Cola"])
+
+
+def test_what_cannot_work_together_says_so_by_name() -> None:
+    for name, setting, message in (
+        ("dcc/stpn", "localizer.localizer.width=null", "but Stpn learns none"),
+        ("tcam", "localizer=Cola", "wrap Cola in LateFusion"),
+        ("aicl", "localizer=Case", "ClassifyAndAgree reads AiclOutput, but Case gives CaseOutput"),
+        ("hc_utal", "objective.video_weight=1.0", "reads Headed, but Cola gives Scores"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            config.with_setting(config.method_named(name), setting)

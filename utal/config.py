@@ -16,29 +16,7 @@ from typing import Any, get_args
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from utal.batching import Grouped, PairsAndRandom, Shuffled
-from utal.decoding.mean_multiples import MeanMultiples
-from utal.decoding.proposals import OuterInnerProposals
-from utal.decoding.weighted_cam import WeightedCamProposals
 from utal.errors import ConfigError
-from utal.grouping import clustering, describing, refining, selecting
-from utal.grouping.agglomerative import Agglomerative
-from utal.grouping.attended import TopSnippets
-from utal.grouping.boundary import BoundaryEmbedding
-from utal.grouping.contrastive import Halves
-from utal.grouping.one_stream import DescribeStream
-from utal.grouping.posterior import ArgMaxPosterior, WithPosterior
-from utal.grouping.snippet_votes import SnippetVotes
-from utal.grouping.spectral import Spectral
-from utal.localizers.aicl import Aicl
-from utal.localizers.basnet import BasNet
-from utal.localizers.case import Case
-from utal.localizers.co_attention import CoAttention, ConvCoAttention, ReleasedCoAttention
-from utal.localizers.cola import Cola
-from utal.localizers.fusion import LateFusion
-from utal.localizers.headed import WithClusterHead
-from utal.localizers.one_stream import OneStream
-from utal.localizers.stpn import Stpn
 from utal.method import (
     Clusterer,
     Decoder,
@@ -49,77 +27,8 @@ from utal.method import (
     Refiner,
     Selector,
 )
-from utal.methods.action_positives import SeparateActionPositives
-from utal.methods.aicl import ClassifyAndAgree
-from utal.methods.basnet import SuppressBackground
-from utal.methods.case import ClassifyAndCluster
 from utal.methods.catalogue import METHODS
-from utal.methods.co_attention import CoAttentionObjective
-from utal.methods.cola import ClassifyAndContrast
-from utal.methods.denoised_contrast import DenoisedContrast
-from utal.methods.hierarchical_contrast import HierarchicalContrast
-from utal.methods.per_stream import PerStream
-from utal.methods.stpn import AttendSparsely
-from utal.sampling import (
-    AllOrUniform,
-    RandomSnippets,
-    Uniform,
-    WholeVideos,
-)
-
-PARTS: tuple[type, ...] = (
-    Cola,
-    Aicl,
-    Case,
-    CoAttention,
-    ConvCoAttention,
-    ReleasedCoAttention,
-    LateFusion,
-    OneStream,
-    WithClusterHead,
-    BasNet,
-    Stpn,
-    ClassifyAndContrast,
-    ClassifyAndAgree,
-    ClassifyAndCluster,
-    SuppressBackground,
-    AttendSparsely,
-    DenoisedContrast,
-    SeparateActionPositives,
-    HierarchicalContrast,
-    CoAttentionObjective,
-    PerStream,
-    describing.AttentionRaw,
-    describing.TopEmbedding,
-    describing.TopRaw,
-    describing.StreamAttention,
-    BoundaryEmbedding,
-    DescribeStream,
-    TopSnippets,
-    WithPosterior,
-    clustering.KMeans,
-    Agglomerative,
-    Halves,
-    ArgMaxPosterior,
-    SnippetVotes,
-    Spectral,
-    refining.Keep,
-    refining.ReciprocalJaccard,
-    selecting.TakeAll,
-    selecting.ConstantSpeed,
-    selecting.VariableSpeed,
-    OuterInnerProposals,
-    MeanMultiples,
-    WeightedCamProposals,
-    AllOrUniform,
-    Uniform,
-    RandomSnippets,
-    WholeVideos,
-    Shuffled,
-    Grouped,
-    PairsAndRandom,
-)
-"""Every part of the package that a method can name."""
+from utal.parts import PARTS
 
 SLOTS = (Localizer, Objective, Describer, Clusterer, Refiner, Selector, Decoder)
 
@@ -165,33 +74,47 @@ def with_setting(method: Method, setting: str) -> Method:
     Raises:
         ConfigError: not `a.b=c`, an unknown field or part, or a value of the wrong type or range.
     """
-    path, sign, text = setting.partition("=")
-    if not sign or not path:
-        raise ConfigError(f"expected FIELD=VALUE as in selector.rate=0.5, got {setting!r}")
-    changed: Method = _changed(method, path.split("."), text, path)
-    return changed
+    return with_settings(method, [setting])
 
 
 def with_settings(method: Method, settings: Iterable[str]) -> Method:
-    """The method with several settings changed, in order."""
+    """The method with several settings changed, in order.
+
+    Whether the parts work together is asked once all are changed: a localizer and its objective can
+    only be exchanged together.
+
+    Raises:
+        ConfigError: as `with_setting`, or parts that do not work together.
+    """
+    draft = _values(method)
     for setting in settings:
-        method = with_setting(method, setting)
-    return method
+        path, sign, text = setting.partition("=")
+        if not sign or not path:
+            raise ConfigError(f"expected FIELD=VALUE as in selector.rate=0.5, got {setting!r}")
+        names = path.split(".")
+        draft[names[0]] = _changed(Method, draft, names, text, path)
+    return Method(**draft)
 
 
-def _changed(owner: Any, path: list[str], text: str, whole: str) -> Any:
+def _changed(owner: type, values: dict[str, Any], path: list[str], text: str, whole: str) -> Any:
+    """The new value of the first field of `path`, of an owner with these values."""
     name, *rest = path
     kinds = {field.name: field.type for field in fields(owner)}
     if name not in kinds:
         raise ConfigError(
-            f"{type(owner).__name__} has no field {name!r}{_suggestion(name, kinds)} (in {whole})"
+            f"{owner.__name__} has no field {name!r}{_suggestion(name, kinds)} (in {whole})"
         )
-    value = getattr(owner, name)
-    if rest:
-        if not is_dataclass(value):
-            raise ConfigError(f"{whole}: {name} has no fields of its own")
-        return replace(owner, **{name: _changed(value, rest, text, whole)})
-    return replace(owner, **{name: _parsed(kinds[name], text, whole)})
+    if not rest:
+        return _parsed(kinds[name], text, whole)
+    part = values[name]
+    if not is_dataclass(part) or isinstance(part, type):
+        raise ConfigError(f"{whole}: {name} has no fields of its own")
+    new = _changed(type(part), _values(part), rest, text, whole)
+    return replace(part, **{rest[0]: new})
+
+
+def _values(part: Any) -> dict[str, Any]:
+    return {field.name: getattr(part, field.name) for field in fields(part)}
 
 
 def _parsed(kind: Any, text: str, whole: str) -> Any:

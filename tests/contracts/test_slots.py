@@ -9,7 +9,6 @@ from torch import nn
 
 from tests.planted import CPU
 from utal.batching import Batching
-from utal.config import PARTS
 from utal.decoding.proposals import OuterInnerProposals
 from utal.errors import ConfigError
 from utal.localizers.fusion import LateFusion
@@ -18,6 +17,7 @@ from utal.method import Clusterer, Decoder, Describer, Localizer, Objective, Ref
 from utal.methods import cola
 from utal.methods.per_stream import PerStream
 from utal.methods.stpn import AttendSparsely
+from utal.parts import PARTS
 from utal.records import Batch, Clustering, PseudoLabels, Scores, Timeline, Video, View
 from utal.sampling import SnippetSampling, TrainingSnippets
 
