@@ -1,8 +1,9 @@
 """Peak memory of training each THUMOS14 preset at full width: 1024 + 1024 channels, its own batch.
 
-`python -m benchmarks.training_memory [NAME ...]` trains each preset for one step (with a
-teacher: one more) on synthetic features in a process of its own and prints the largest resident set. Videos are as long
-as those of THUMOS14: 750 snippets, and one in eight 2,202, the longest of its training set.
+`python -m benchmarks.training_memory [NAME ...]` trains each preset for one step (where there is a
+teacher, one more) on synthetic features in a process of its own and prints the largest resident
+set. Videos are as long as those of THUMOS14: 750 snippets, and one in eight 2,202, the longest of
+its training set.
 """
 
 import argparse
