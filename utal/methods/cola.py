@@ -77,10 +77,7 @@ class ClassifyAndContrast:
             raise ConfigError(f"temperature must be positive, got {self.temperature}")
         if not 0 <= self.mining_dropout < 1:
             raise ConfigError(f"mining_dropout must lie in [0, 1), got {self.mining_dropout}")
-        if not 1 <= self.window <= self.wide_window:
-            raise ConfigError(
-                f"window must lie in [1, wide_window], got {self.window} and {self.wide_window}"
-            )
+        mining.check_windows(self.window, self.wide_window)
         for name in ("easy_ratio", "hard_ratio", "max_divisor"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -124,26 +121,25 @@ class ClassifyAndContrastLoss(nn.Module):
         self, embedding: Tensor, actionness: Tensor, easy_mask: Tensor, mask: Tensor
     ) -> Tensor:
         """The snippet contrast of each video, from mined snippets."""
-        settings, length = self.settings, actionness.shape[1]
-        num_easy = max(1, length // settings.easy_ratio)
-        num_hard = max(1, length // settings.hard_ratio)
-        found = mining.mined_indices(
+        settings = self.settings
+        sets = mining.mined_features(
+            embedding,
             actionness,
             easy_mask,
-            num_easy=num_easy,
-            num_hard=num_hard,
+            mask,
+            easy_ratio=settings.easy_ratio,
+            hard_ratio=settings.hard_ratio,
             window=settings.window,
             wide_window=settings.wide_window,
-            mask=mask,
         )
         return contrastive.hard_snippet_contrast(
-            mining.gathered(embedding, found.easy_action),
-            mining.gathered(embedding, found.easy_background),
-            mining.gathered(embedding, found.hard_action),
-            mining.gathered(embedding, found.hard_background),
+            sets.easy_action,
+            sets.easy_background,
+            sets.hard_action,
+            sets.hard_background,
             temperature=settings.temperature,
-            kept_easy=mining.kept_of(mask, settings.easy_ratio, num_easy),
-            kept_hard=mining.kept_of(mask, settings.hard_ratio, num_hard),
+            kept_easy=sets.kept_easy,
+            kept_hard=sets.kept_hard,
         )
 
 

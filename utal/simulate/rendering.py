@@ -9,7 +9,7 @@ sum, and phase_ti is what its class looks like at that point. All but the noise 
 matrix of weights over time with a matrix of directions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,18 +68,6 @@ def _stream(world: World, seed: int, class_names: Sequence[str], index: int) -> 
 
     scenes = [drawn("scene", kind) for kind in range(world.num_scenes)]
     backgrounds = [drawn("background", kind) for kind in range(world.num_backgrounds)]
-    phases = np.stack(
-        [
-            np.sqrt(1 - world.phase_change) * drawn("class", label)
-            + np.sqrt(world.phase_change) * drawn("phase", label, phase)
-            for label in class_names
-            for phase in range(world.phases)
-        ]
-    ).reshape(len(class_names), world.phases, width)
-    for pair in range(world.confusable_pairs):
-        one, other = phases[2 * pair], phases[2 * pair + 1]
-        cosine = world.confusable_cosine
-        phases[2 * pair + 1] = cosine * one + np.sqrt(1 - cosine**2) * other
     scene, background, noise = (
         float(getattr(world, knob)[index]) for knob in ("scene", "background", "noise")
     )
@@ -90,7 +78,7 @@ def _stream(world: World, seed: int, class_names: Sequence[str], index: int) -> 
     return Stream(
         name=name,
         mean=np.float32(CHANNEL_SPREAD) * drawn("mean"),
-        phases=phases.astype(np.float32),
+        phases=_phases(world, class_names, drawn),
         scenes=np.stack(scenes),
         backgrounds=np.stack(backgrounds),
         places=np.stack([drawn("place", label) for label in class_names]),
@@ -102,6 +90,27 @@ def _stream(world: World, seed: int, class_names: Sequence[str], index: int) -> 
         # The root mean square of (z + sqrt(z^2 + c^2)) / 2 for z of that spread.
         gain=float(world.magnitude / np.sqrt((2 * spread**2 + corner**2) / 4)),
     )
+
+
+def _phases(
+    world: World, class_names: Sequence[str], drawn: Callable[..., np.ndarray]
+) -> Float32[np.ndarray, "class phase channel"]:
+    """What each class looks like in each of its phases; `drawn` makes a random direction."""
+    phases = np.stack(
+        [
+            [
+                np.sqrt(1 - world.phase_change) * drawn("class", label)
+                + np.sqrt(world.phase_change) * drawn("phase", label, phase)
+                for phase in range(world.phases)
+            ]
+            for label in class_names
+        ]
+    )
+    for pair in range(world.confusable_pairs):
+        one, other = phases[2 * pair], phases[2 * pair + 1]
+        cosine = world.confusable_cosine
+        phases[2 * pair + 1] = cosine * one + np.sqrt(1 - cosine**2) * other
+    return phases.astype(np.float32)
 
 
 def rendered(
